@@ -1,1 +1,34 @@
+"""The hosted pages, as one blueprint `mfa`."""
 
+from __future__ import annotations
+
+from flask import Blueprint
+from werkzeug.wrappers import Response as BaseResponse
+
+from flask_melody_mfa.web import door
+from flask_melody_mfa.web.pages import challenge, common, enroll
+from flask_melody_mfa.web.state import state
+
+
+def set_locale() -> BaseResponse:
+    """Choose the language of our pages."""
+    wanted = common.field("locale")
+    if wanted in state().settings.mfa_languages:
+        door.set_mark(l=wanted)
+    return common.go(common.next_path() or "/")
+
+
+def blueprint(url_prefix: str) -> Blueprint:
+    """A new blueprint, for one app."""
+    pages = Blueprint(
+        "mfa",
+        "flask_melody_mfa",
+        url_prefix=url_prefix,
+        template_folder="templates",
+        static_folder="static/mfa",
+        static_url_path="/static",
+    )
+    pages.add_url_rule("/locale", "locale", common.view(set_locale), methods=["POST"])
+    pages.register_blueprint(challenge.blueprint())
+    pages.register_blueprint(enroll.blueprint())
+    return pages

@@ -1,0 +1,19 @@
+"""Multi-factor authentication for Flask apps that use Flask-Login."""
+
+from flask_melody_mfa.core.errors import ConfigError, MfaError
+from flask_melody_mfa.core.types import Account, FactorKind
+from flask_melody_mfa.extension import MelodyMFA
+from flask_melody_mfa.web.decorators import mfa_exempt, mfa_required, mfa_status
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Account",
+    "ConfigError",
+    "FactorKind",
+    "MelodyMFA",
+    "MfaError",
+    "mfa_exempt",
+    "mfa_required",
+    "mfa_status",
+]

@@ -1,0 +1,55 @@
+"""The numbers and arithmetic of limits."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from flask_melody_mfa.core.types import DAY, HOUR, MINUTE, Instant
+
+FIRST_LOCK: Instant = 15 * MINUTE
+LONGEST_LOCK: Instant = DAY
+
+FACTOR_CAP = 100
+"""Failures of one factor in a row before it is disabled (NIST SP 800-63B-4 §3.2.2)."""
+
+FAILING_NOTICE_AT = 3
+"""The wrong proof after a right password that is told to the user."""
+
+NOTICE_PAUSE: Instant = DAY
+REPLACED_ADDRESS_KEPT: Instant = 30 * DAY
+
+ADDRESS_FAILURES = 30
+ADDRESS_FAILURES_WINDOW: Instant = 10 * MINUTE
+ADDRESS_MESSAGES = 20
+ADDRESS_MESSAGES_WINDOW: Instant = HOUR
+MESSAGES_WINDOW: Instant = 30 * MINUTE
+EMAILS_PER_DAY = 30
+SMS_PER_DAY = 10
+
+OTP_CREDENTIALS = 5
+
+
+def lock_length(level: int) -> Instant:
+    """How long the lock lasts that follows `level` earlier ones: 15 minutes, doubling to 24 h."""
+    return min(FIRST_LOCK * 2 ** min(max(level, 0), 16), LONGEST_LOCK)
+
+
+def network_of(address: str | None) -> str:
+    """What an address is counted as: an IPv4 address, or the /64 that an IPv6 address is in.
+
+    Whoever cannot be told apart is counted together, so garbage never escapes a limit.
+    """
+    try:
+        parsed = ipaddress.ip_address((address or "").split("%")[0])
+    except ValueError:
+        return "unknown"
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False).network_address) + "/64"
+    return str(parsed)
+
+
+def seconds(length: Instant) -> int:
+    """A length of time in whole seconds, rounded up."""
+    return -(-length // 1000)

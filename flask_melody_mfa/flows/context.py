@@ -1,0 +1,108 @@
+"""Context: one request's means. Every flow takes it first; nothing below `web` asks a clock."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
+
+from flask_melody_mfa.core import limits
+from flask_melody_mfa.core.settings import Settings
+from flask_melody_mfa.core.types import Account, Event, FactorKind, Instant, Message
+from flask_melody_mfa.factors.base import Env, Factor
+from flask_melody_mfa.store import counters
+from flask_melody_mfa.store.database import Store
+from flask_melody_mfa.store.vault import Vault
+
+log = logging.getLogger("flask_melody_mfa")
+
+
+class AddressLimits(Protocol):
+    """Counts what comes from one network address; the account's own limits do not depend on it.
+
+    Both answer 0, or the time until the window ends.
+    """
+
+    def count(
+        self, ctx: Context, session: Session, what: str, limit: int, window: Instant
+    ) -> Instant:
+        """Count one more."""
+        ...
+
+    def left_until(
+        self, ctx: Context, session: Session, what: str, limit: int, window: Instant
+    ) -> Instant:
+        """Ask without counting."""
+        ...
+
+
+class DatabaseAddressLimits:
+    """Per-address limits in the database: shared by all processes, needs nothing else."""
+
+    def count(
+        self, ctx: Context, session: Session, what: str, limit: int, window: Instant
+    ) -> Instant:
+        name = ctx.vault.name("address", what, limits.network_of(ctx.address))
+        return counters.count(session, name, ctx.now, window, limit)
+
+    def left_until(
+        self, ctx: Context, session: Session, what: str, limit: int, window: Instant
+    ) -> Instant:
+        name = ctx.vault.name("address", what, limits.network_of(ctx.address))
+        return counters.left_until(session, name, ctx.now, limit)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a flow may use.
+
+    `deliver(message)` hands a code to its provider now and raises `NotDelivered`.
+    `tell(account, events)` is called after commit: signals, notices, cache.
+    """
+
+    settings: Settings
+    store: Store
+    vault: Vault
+    factors: Mapping[FactorKind, Factor]
+    now: Instant
+    deliver: Callable[[Message], None]
+    tell: Callable[[Account | None, tuple[Event, ...]], None]
+    address_limits: AddressLimits
+    client: str | None = None
+    address: str | None = None
+    user_agent: str | None = None
+    locale: str | None = None
+    origin_host: str | None = None
+    can_mail: bool = False
+    can_sms: bool = False
+    actor: str = "user"
+
+    def env(self, subject: str) -> Env:
+        """What a factor may know."""
+        return Env(
+            settings=self.settings,
+            now=self.now,
+            subject=subject,
+            digest=self.vault.hasher.digest,
+            origin_host=self.origin_host,
+            locale=self.locale,
+        )
+
+    def event(
+        self, type_: str, user_key: str | None, *, outcome: str = "ok", **detail: Any
+    ) -> Event:
+        """An event of this request."""
+        return Event(
+            type=type_,
+            user_key=user_key,
+            at=self.now,
+            actor=self.actor,
+            client=self.client,
+            address=self.address,
+            user_agent=self.user_agent,
+            outcome=outcome,
+            detail=detail,
+        )

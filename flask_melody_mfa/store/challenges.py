@@ -1,0 +1,107 @@
+"""Challenges: every change of one is conditional on its still being open."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from flask_melody_mfa.core.types import Instant
+from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store.tables import ChallengeRow
+
+
+def find(session: Session, token_hash: str) -> ChallengeRow | None:
+    """The challenge of a token, open or not."""
+    return session.scalars(
+        select(ChallengeRow).where(ChallengeRow.token_hash == token_hash)
+    ).one_or_none()
+
+
+def is_open(row: ChallengeRow, now: Instant) -> bool:
+    """Not ended and not expired."""
+    return row.ended_at is None and row.expires_at > now
+
+
+def change(session: Session, row: ChallengeRow, now: Instant, *also: Any, **values: Any) -> bool:
+    """Change an open challenge; False when it is over or `also` does not hold."""
+    return bool(
+        rows_changed(
+            session,
+            update(ChallengeRow)
+            .where(
+                ChallengeRow.id == row.id,
+                ChallengeRow.ended_at.is_(None),
+                ChallengeRow.expires_at > now,
+                *also,
+            )
+            .values(**values),
+        )
+    )
+
+
+def charge(session: Session, row: ChallengeRow, now: Instant, limit: int) -> bool:
+    """Count a try; False when the challenge is over or out of tries."""
+    return change(session, row, now, ChallengeRow.tries < limit, tries=ChallengeRow.tries + 1)
+
+
+def refund(session: Session, row: ChallengeRow) -> None:
+    """Give a try back."""
+    session.execute(
+        update(ChallengeRow)
+        .where(ChallengeRow.id == row.id, ChallengeRow.tries > 0)
+        .values(tries=ChallengeRow.tries - 1)
+    )
+
+
+def start_code(
+    session: Session,
+    row: ChallengeRow,
+    now: Instant,
+    pause: Instant,
+    **code: Any,
+) -> bool:
+    """Put a new code in place of the last; False within the pause or when it is over.
+
+    A clock that was set back does not stretch the pause.
+    """
+    return change(
+        session,
+        row,
+        now,
+        (ChallengeRow.sent_at.is_(None))
+        | (ChallengeRow.sent_at <= now - pause)
+        | (ChallengeRow.sent_at > now + pause),
+        sent_at=now,
+        **code,
+    )
+
+
+def claim_code(session: Session, row: ChallengeRow, now: Instant) -> bool:
+    """Spend the current code."""
+    return change(
+        session,
+        row,
+        now,
+        ChallengeRow.code_id == row.code_id,
+        code_id=None,
+        code_kind=None,
+        sealed=None,
+        key_id=None,
+    )
+
+
+def end(session: Session, row: ChallengeRow, now: Instant) -> bool:
+    """End an open challenge; one caller wins."""
+    return change(session, row, now, ended_at=now, sealed=None, code_id=None, code_kind=None)
+
+
+def end_all(session: Session, user_key: str, now: Instant) -> int:
+    """End all challenges of an account."""
+    return rows_changed(
+        session,
+        update(ChallengeRow)
+        .where(ChallengeRow.user_key == user_key, ChallengeRow.ended_at.is_(None))
+        .values(ended_at=now, sealed=None, code_id=None, code_kind=None),
+    )

@@ -1,0 +1,51 @@
+"""Counters over a window that begins with the first count; every step is atomic."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from flask_melody_mfa.core.types import Instant
+from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store.tables import Counter
+
+
+def count(session: Session, name: str, now: Instant, window: Instant, limit: int) -> Instant:
+    """Count one more; 0 when it fits, else the time (Instant length) until the window ends."""
+    counted = rows_changed(
+        session,
+        update(Counter)
+        .where(Counter.name == name, Counter.expires_at > now, Counter.count < limit)
+        .values(count=Counter.count + 1),
+    )
+    if counted:
+        return 0
+    renewed = rows_changed(
+        session,
+        update(Counter)
+        .where(Counter.name == name, Counter.expires_at <= now)
+        .values(count=1, expires_at=now + window),
+    )
+    if renewed:
+        return 0
+    expires_at = session.scalar(select(Counter.expires_at).where(Counter.name == name))
+    if expires_at is None:
+        session.execute(insert(Counter).values(name=name, count=1, expires_at=now + window))
+        return 0
+    # After a clock was set back the end may lie far ahead; nobody waits longer than one window.
+    return min(window, max(1, expires_at - now))
+
+
+def left_until(session: Session, name: str, now: Instant, limit: int) -> Instant:
+    """0 while the count is below the limit, else the time until the window ends. Counts nothing."""
+    expires_at = session.scalar(
+        select(Counter.expires_at).where(
+            Counter.name == name, Counter.expires_at > now, Counter.count >= limit
+        )
+    )
+    return 0 if expires_at is None else max(1, expires_at - now)
+
+
+def prune(session: Session, now: Instant) -> int:
+    """Delete windows that have ended."""
+    return rows_changed(session, delete(Counter).where(Counter.expires_at <= now))

@@ -1,0 +1,62 @@
+"""Credentials: stored sealed, claimed by one conditional UPDATE."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from flask_melody_mfa.core.types import FactorKind, Instant
+from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store.tables import Address, CredentialRow
+
+
+def claim_step(
+    session: Session, user_key: str, credential_id: str, step: int, now: Instant
+) -> bool:
+    """Spend an authenticator's time step: it only ever goes up (RFC 6238 §5.2)."""
+    return bool(
+        rows_changed(
+            session,
+            update(CredentialRow)
+            .where(
+                CredentialRow.id == credential_id,
+                CredentialRow.user_key == user_key,
+                (CredentialRow.last_step.is_(None)) | (CredentialRow.last_step < step),
+            )
+            .values(last_step=step, last_used_at=now),
+        )
+    )
+
+
+def touch(session: Session, user_key: str, credential_id: str, now: Instant) -> bool:
+    """Note a use; False when the credential is gone."""
+    return bool(
+        rows_changed(
+            session,
+            update(CredentialRow)
+            .where(CredentialRow.id == credential_id, CredentialRow.user_key == user_key)
+            .values(last_used_at=now),
+        )
+    )
+
+
+def remove(session: Session, user_key: str, kinds: Sequence[FactorKind]) -> int:
+    """Delete the credentials of some factors; returns how many."""
+    return rows_changed(
+        session,
+        delete(CredentialRow).where(
+            CredentialRow.user_key == user_key,
+            CredentialRow.kind.in_([kind.value for kind in kinds]),
+        ),
+    )
+
+
+def replaced_addresses(session: Session, user_key: str, since: Instant) -> list[Address]:
+    """Addresses that were replaced after `since` and still get notices."""
+    return list(
+        session.scalars(
+            select(Address).where(Address.user_key == user_key, Address.replaced_at > since)
+        )
+    )

@@ -1,0 +1,47 @@
+"""The record of events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from flask_melody_mfa.core.codes import new_id
+from flask_melody_mfa.core.types import Event
+from flask_melody_mfa.store.tables import EventRow
+
+PRINTABLE_LIMIT = 255
+
+
+def plain(text: str | None, limit: int = PRINTABLE_LIMIT) -> str | None:
+    """One line of stored text: control characters and lone surrogates spelled out, cut."""
+    if text is None:
+        return None
+    safe = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text[:limit]
+    )
+    return safe[:limit]
+
+
+def record(session: Session, events: Iterable[Event]) -> None:
+    """Write events in the transaction of what they tell."""
+    rows = [
+        {
+            "id": new_id(event.at),
+            "at": event.at,
+            "type": event.type,
+            "user_key": event.user_key,
+            "actor": plain(event.actor) or "user",
+            "client": event.client,
+            "address": plain(event.address, 64),
+            "user_agent": plain(event.user_agent),
+            "outcome": event.outcome,
+            "detail": json.dumps(dict(event.detail), ensure_ascii=True),
+        }
+        for event in events
+    ]
+    if rows:
+        session.execute(insert(EventRow), rows)

@@ -1,0 +1,84 @@
+"""MFA sessions: finished sign-ins."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import and_, select, update
+from sqlalchemy.orm import Session
+
+from flask_melody_mfa.core.types import FactorKind, Instant
+from flask_melody_mfa.store.accounts import Holding, kinds_of, rows_changed
+from flask_melody_mfa.store.tables import CredentialRow, FactorState, SessionRow, User
+
+
+def find(session: Session, token_hash: str) -> SessionRow | None:
+    """The session of a token, ended or not."""
+    return session.scalars(
+        select(SessionRow).where(SessionRow.token_hash == token_hash)
+    ).one_or_none()
+
+
+def find_with_holding(session: Session, token_hash: str) -> tuple[SessionRow, Holding] | None:
+    """A session and what its account holds, in one statement (the guard's re-read)."""
+    rows = session.execute(
+        select(SessionRow, User, CredentialRow.kind, FactorState.kind)
+        .outerjoin(User, User.user_key == SessionRow.user_key)
+        .outerjoin(CredentialRow, CredentialRow.user_key == SessionRow.user_key)
+        .outerjoin(
+            FactorState,
+            and_(
+                FactorState.user_key == SessionRow.user_key,
+                FactorState.disabled_at.is_not(None),
+            ),
+        )
+        .where(SessionRow.token_hash == token_hash)
+    ).all()
+    if not rows:
+        return None
+    row: SessionRow = rows[0][0]
+    user: User | None = rows[0][1]
+    # Only the kinds matter to the gate; the sealed credentials are not fetched here.
+    kinds = {kind for _, _, kind, _ in rows if kind}
+    return row, Holding(
+        user_key=row.user_key,
+        known=user is not None,
+        version=user.version if user else 0,
+        must_set_up=kinds_of(user.must_set_up) if user else frozenset(),
+        disabled=frozenset(FactorKind(kind) for _, _, _, kind in rows if kind),
+        credentials=tuple(CredentialRow(kind=kind) for kind in sorted(kinds)),
+    )
+
+
+def end(session: Session, token_hash: str, now: Instant) -> bool:
+    """End one session; one caller wins."""
+    return bool(
+        rows_changed(
+            session,
+            update(SessionRow)
+            .where(SessionRow.token_hash == token_hash, SessionRow.ended_at.is_(None))
+            .values(ended_at=now),
+        )
+    )
+
+
+def end_all(session: Session, user_key: str, now: Instant, *, but: str | None = None) -> int:
+    """End all sessions of an account, but one (its id) where given."""
+    statement = update(SessionRow).where(
+        SessionRow.user_key == user_key, SessionRow.ended_at.is_(None)
+    )
+    if but is not None:
+        statement = statement.where(SessionRow.id != but)
+    return rows_changed(session, statement.values(ended_at=now))
+
+
+def change(session: Session, row: SessionRow, *also: Any, **values: Any) -> bool:
+    """Change a session that has not ended."""
+    return bool(
+        rows_changed(
+            session,
+            update(SessionRow)
+            .where(SessionRow.id == row.id, SessionRow.ended_at.is_(None), *also)
+            .values(**values),
+        )
+    )

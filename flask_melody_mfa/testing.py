@@ -1,0 +1,212 @@
+"""Aids for the tests of an app that uses this extension.
+
+    app.test_client_class = MFAClient
+    client = app.test_client(user=user, mfa=True, factors={"otp"})
+
+Nothing here weakens the extension: a client with `mfa=True` holds a real session row whose proofs
+were written by the test, and only an app with `TESTING` gets one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from flask import Flask, current_app
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from flask_melody_mfa.core import otp
+from flask_melody_mfa.core.codes import new_token
+from flask_melody_mfa.core.types import FactorKind, Instant, Method, NewCredential, Proof
+from flask_melody_mfa.flows.enroll import add
+from flask_melody_mfa.flows.sign_in import add_session
+from flask_melody_mfa.store import accounts
+from flask_melody_mfa.web import door
+from flask_melody_mfa.web.state import State, context, state
+
+STEP: Instant = 30_000
+
+
+def _state_of(app: Flask | None = None) -> State:
+    here = state() if app is None else app.extensions["melody_mfa"]
+    assert isinstance(here, State)  # noqa: S101
+    if not here.app.testing:
+        raise RuntimeError("flask_melody_mfa.testing needs an app with TESTING = True")
+    return here
+
+
+class MFAClient(FlaskClient):
+    """A test client that is signed in, with or without MFA.
+
+    `user`: signed in by password. `mfa`: the gate is satisfied. `factors`: the factors that were
+    proven (default: those that the user holds). `fresh_login`: as Flask-Login's own client has it.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        user = kwargs.pop("user", None)
+        mfa = kwargs.pop("mfa", False)
+        factors = kwargs.pop("factors", None)
+        fresh = kwargs.pop("fresh_login", True)
+        super().__init__(*args, **kwargs)
+        if user is not None:
+            self._sign_in(user, mfa=mfa, factors=factors, fresh=fresh)
+
+    def _sign_in(self, user: Any, *, mfa: bool, factors: Iterable[str] | None, fresh: bool) -> None:
+        flask_id = str(user.get_id())
+        token = make_session(self.application, user, factors) if mfa else None
+        with self.session_transaction() as session:
+            session["_user_id"] = flask_id
+            session["_fresh"] = fresh
+            if token is not None:
+                session[door.KEY] = {"s": token}
+
+
+@contextmanager
+def _pushed(app: Flask) -> Iterator[State]:
+    """An app context: the current one if it is this app's, else a new one."""
+    if current_app and current_app._get_current_object() is app:  # type: ignore[attr-defined]
+        yield _state_of(app)
+    else:
+        with app.app_context():
+            yield _state_of(app)
+
+
+def make_session(app: Flask, user: Any, factors: Iterable[str] | None = None) -> str:
+    """The token of a new session in which `factors` were proven just now.
+
+    Factors that the user does not hold are enrolled first, so that the gate is met honestly;
+    with none given and none held, what the settings demand is enrolled.
+    """
+    with _pushed(app) as here:
+        ctx = context()
+        account = here.describe(user)
+        holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+        kinds = {FactorKind(kind) for kind in factors} if factors is not None else set()
+        required = {
+            kind
+            for kind, is_required in (
+                (FactorKind.OTP, ctx.settings.otp_mfa_is_required),
+                (FactorKind.EMAIL, ctx.settings.email_mfa_is_required),
+                (FactorKind.SMS, ctx.settings.sms_mfa_is_required),
+            )
+            if is_required
+        } | set(holding.must_set_up)
+        kinds |= required
+        if not kinds:
+            kinds = set(holding.enrolled)
+        if not kinds and ctx.settings.enforce_one_mfa_enrollment:
+            kinds = {ctx.settings.enforce_one_mfa_enrollment[0]}
+        for kind in sorted(kinds - holding.enrolled):
+            enroll(user, kind)
+        proofs = tuple(Proof(kind=kind, at=ctx.now) for kind in sorted(kinds))
+        token = new_token()
+
+        def work(session: Session) -> None:
+            if not accounts.read_holding(session, account.key).known:
+                accounts.ensure_user(session, account.key, ctx.now)
+            add_session(ctx, session, account.key, Method.PASSWORD, token, proofs)
+
+        ctx.store.run(work)
+        return token
+
+
+def enroll(user: Any, factor: str = "otp", *, destination: str | None = None) -> None:
+    """Give a user a factor, as if it had been set up. `destination`: address or number."""
+    here = _state_of()
+    ctx = context()
+    account = here.describe(user)
+    kind = FactorKind(factor)
+    if kind is FactorKind.OTP:
+        new = NewCredential(kind=kind, secret=otp.new_secret())
+    elif kind is FactorKind.EMAIL:
+        new = NewCredential(kind=kind, destination=destination or account.email)
+    elif kind is FactorKind.SMS:
+        new = NewCredential(kind=kind, destination=destination or account.phone or "+447400123456")
+    else:
+        raise ValueError("factor: otp, email or sms")
+
+    def work(session: Session) -> None:
+        holding = accounts.read_holding(session, account.key)
+        if not holding.known:
+            accounts.ensure_user(session, account.key, ctx.now)
+            holding = accounts.read_holding(session, account.key)
+        add(ctx, session, account, holding, new)
+
+    ctx.store.run(work)
+    here.cache.drop_user(account.key)
+
+
+def otp_code(user: Any) -> str:
+    """A code of the user's authenticator that the server will accept next.
+
+    The step after one that was used already, where the drift allows it.
+    """
+    ctx = context()
+    account = _state_of().describe(user)
+    holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    rows = holding.of(FactorKind.OTP)
+    if not rows:
+        raise LookupError("This user has no authenticator: call enroll(user, 'otp').")
+    credential = ctx.vault.open_credential(rows[0])
+    step = max(ctx.now // STEP - 1, (credential.last_step or 0) + 1)
+    if step > ctx.now // STEP + 1:
+        raise LookupError("Every code of this moment is used up: move the clock with freeze().")
+    return otp.code_at(credential.secret or b"", step)
+
+
+class Outbox:
+    """What the current app sent under test, oldest first."""
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(_state_of().sent)
+
+    def __len__(self) -> int:
+        return len(_state_of().sent)
+
+    def __getitem__(self, index: int) -> Any:
+        return _state_of().sent[index]
+
+    def clear(self) -> None:
+        """Forget what was sent."""
+        _state_of().sent.clear()
+
+
+outbox = Outbox()
+
+
+class Frozen:
+    """A clock that stands until it is moved. `now`: milliseconds since 1970-01-01 UTC."""
+
+    def __init__(self, now: Instant) -> None:
+        self.now = now
+
+    def tick(self, seconds: float) -> None:
+        """Move the clock; a negative number sets it back."""
+        self.now += int(seconds * 1000)
+
+    def __call__(self) -> Instant:
+        return self.now
+
+
+@contextmanager
+def freeze(app: Flask | None = None, at: Instant | None = None) -> Iterator[Frozen]:
+    """Let the extension's clock stand still, for this app."""
+    here = _state_of(app)
+    before = here.clock
+    here.clock = frozen = Frozen(before() if at is None else at)
+    try:
+        yield frozen
+    finally:
+        here.clock = before
+
+
+def assert_requires_mfa(client: FlaskClient, url: str, *, method: str = "GET") -> None:
+    """Assert that a page leads to the challenge (or its answer is 401 `mfa_required`)."""
+    response = client.open(url, method=method, headers={"Accept": "text/html"})
+    location = response.headers.get("Location", "")
+    prefix = client.application.extensions["melody_mfa"].settings.mfa_url_prefix
+    leads = response.status_code in (302, 303) and location.startswith(f"{prefix}/challenge")
+    refused = response.status_code == 401 and "mfa_required" in response.get_data(as_text=True)
+    assert leads or refused, f"{url} answered {response.status_code} {location}"  # noqa: S101

@@ -1,0 +1,60 @@
+"""When the host deletes a user through the ORM, we forget the user too, after its commit."""
+
+from __future__ import annotations
+
+import logging
+import weakref
+from typing import Any
+
+from flask import current_app, has_app_context
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from flask_melody_mfa.core.errors import MfaError
+from flask_melody_mfa.flows import people
+from flask_melody_mfa.web.state import EXTENSION, context, state
+
+log = logging.getLogger("flask_melody_mfa")
+
+GONE = "mfa_gone"
+
+_watched: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def watch(db: Any, user_model: Any) -> None:
+    """Listen to a host's session, once per `db`."""
+    del user_model  # resolved when a delete happens: it may not be importable yet
+    if db in _watched:
+        return
+    _watched.add(db)
+    event.listen(db.session, "after_flush", note)
+    event.listen(db.session, "after_commit", erase)
+    event.listen(db.session, "after_rollback", forget)
+
+
+def note(session: Session, _context: Any) -> None:
+    """A flush deleted something: remember the keys of users."""
+    if not session.deleted or not has_app_context() or EXTENSION not in current_app.extensions:
+        return
+    here = state()
+    model = here.users.model
+    if model is None:
+        return
+    for instance in session.deleted:
+        if isinstance(instance, model):
+            session.info.setdefault(GONE, []).append(here.users.key_of(instance))
+
+
+def forget(session: Session) -> None:
+    """The host rolled back: nobody is gone."""
+    session.info.pop(GONE, None)
+
+
+def erase(session: Session) -> None:
+    """The host committed: forget who is gone. A failure is logged, never the host's."""
+    for key in session.info.pop(GONE, []):
+        try:
+            people.erase(context(actor="host"), key)
+            state().cache.drop_user(key)
+        except MfaError as error:
+            log.error("MFA data of a deleted user remain (%s); run flask mfa erase", error.code)  # noqa: TRY400

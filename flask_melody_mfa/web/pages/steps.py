@@ -1,0 +1,144 @@
+"""Which page a step leads to, and what happens when a challenge is finished."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import url_for
+from werkzeug.wrappers import Response as BaseResponse
+
+from flask_melody_mfa.core import gate
+from flask_melody_mfa.core.errors import (
+    ChallengeOver,
+    Forbidden,
+    NobodyCan,
+    NotAuthenticated,
+)
+from flask_melody_mfa.core.types import Account, FactorKind
+from flask_melody_mfa.flows import challenge as challenges
+from flask_melody_mfa.flows import prove, sign_in, tries
+from flask_melody_mfa.flows.challenge import Challenge
+from flask_melody_mfa.flows.context import Context
+from flask_melody_mfa.web import answers, door, guard, words
+from flask_melody_mfa.web.pages import common
+from flask_melody_mfa.web.state import context, state
+
+LABELS = {
+    FactorKind.OTP: words.mfa_lazy("Authenticator app"),
+    FactorKind.EMAIL: words.mfa_lazy("Email code"),
+    FactorKind.SMS: words.mfa_lazy("Text message"),
+}
+DESCRIPTIONS = {
+    FactorKind.OTP: words.mfa_lazy("Codes from an app on your phone or computer. Works offline."),
+    FactorKind.EMAIL: words.mfa_lazy("A code sent to your email address each time."),
+    FactorKind.SMS: words.mfa_lazy("A code sent to your phone each time. Less secure than an app."),
+}
+
+
+class Here:
+    """The running challenge of this browser, for one request."""
+
+    def __init__(self) -> None:
+        seen = guard.look()
+        token = door.mark().get("c")
+        if token is None:
+            raise ChallengeOver
+        self.token = token
+        self.challenge: Challenge = guard.pending()
+        self.ctx: Context = context(
+            self.challenge.row.client,
+            locale=words.current_locale(state().settings.mfa_languages),
+        )
+        account = state().account_of(self.challenge.row.user_key)
+        if account is None:
+            sign_in.cancel(self.ctx, token)
+            raise ChallengeOver
+        if self.challenge.purpose != challenges.SIGN_IN:
+            standing = seen.standing
+            if standing is None or standing.row.id != self.challenge.row.session_id:
+                raise ChallengeOver  # it belongs to another session than this browser's
+        self.account: Account = account
+
+    def step(self) -> gate.StepUp:
+        """What is owed now."""
+        if not self.account.active:
+            raise Forbidden
+        return challenges.owed(self.ctx, self.account, self.challenge)
+
+    def check_lock(self) -> None:
+        """Raises `Locked`."""
+        tries.check_lock(self.ctx, self.challenge.holding)
+
+
+def page_of(here: Here) -> str:
+    """The address of the page for what is owed now. Raises `NobodyCan`."""
+    keep = {"next": common.next_path()} if common.next_path() else {}
+    match here.step():
+        case gate.Prove() as step:
+            return url_for(f"mfa.challenge.{preferred(here, step).value}", **keep)
+        case gate.SetUp(factors=(only,), may_skip=False):
+            return url_for(f"mfa.enroll.{only.value}", **keep)
+        case gate.SetUp():
+            return url_for("mfa.enroll.choose", **keep)
+        case gate.Stuck(reason=reason):
+            raise NobodyCan(reason)
+        case gate.Satisfied():
+            raise ChallengeOver
+        case _:
+            raise NotAuthenticated
+
+
+def preferred(here: Here, step: gate.Prove) -> FactorKind:
+    """Which of several factors to ask for first: the one used last, else the first in order."""
+    offered = [kind for kind in step.factors if kind in LABELS]
+    if not offered:
+        return FactorKind.EMAIL
+    used = {
+        FactorKind(row.kind): row.last_used_at or 0 for row in here.challenge.holding.credentials
+    }
+    return max(offered, key=lambda kind: (used.get(kind, 0), -offered.index(kind)))
+
+
+def ways(here: Here, step: gate.Prove, current: FactorKind) -> list[dict[str, Any]]:
+    """The other ways to prove, for "try another way"."""
+    kinds = [kind for kind in LABELS if prove.allowed(step, kind) and kind is not current]
+    return links("mfa.challenge", kinds)
+
+
+def set_ups(step: gate.SetUp, current: FactorKind) -> list[dict[str, Any]]:
+    """The other factors on offer."""
+    return links("mfa.enroll", [kind for kind in step.factors if kind is not current])
+
+
+def shown_purpose(here: Here) -> str:
+    """What a page is told that it is for; anything but a sign-in is a step-up to it."""
+    return "sign_in" if here.challenge.purpose == challenges.SIGN_IN else "step_up"
+
+
+def links(prefix: str, kinds: list[FactorKind]) -> list[dict[str, Any]]:
+    """Factors as links, keeping `next`."""
+    say = answers.texts()
+    keep = {"next": common.next_path()} if common.next_path() else {}
+    return [
+        {
+            "kind": kind.value,
+            "label": say.mfa_text(LABELS[kind]),
+            "url": url_for(f"{prefix}.{kind.value}", **keep),
+        }
+        for kind in kinds
+    ]
+
+
+def after(here: Here, finished: sign_in.Finished | None) -> BaseResponse:
+    """Go on: to the next step, or, when nothing is owed any more, to where the user was going."""
+    if finished is None:
+        keep = {"next": common.next_path()} if common.next_path() else {}
+        return common.go(url_for("mfa.challenge.start", **keep))
+    if finished.purpose == challenges.SIGN_IN:
+        door.rotate()
+        door.put_back(finished.parked)
+        door.set_mark(s=finished.token, c=None)
+    else:
+        door.set_mark(c=None)
+        state().cache.drop_user(here.account.key)
+    return common.go(common.next_path() or finished.next_url or "/")

@@ -1,0 +1,115 @@
+"""Hold the catalogues against the texts in the code: `python -m tests.catalogues [--update]`.
+
+Without `--update`: fails when a text is missing, untranslated or fuzzy in any shipped language,
+when a placeholder differs, or when a compiled catalogue is older than its source.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import sys
+from pathlib import Path
+
+from babel.messages.catalog import Catalog, Message
+from babel.messages.extract import extract_from_dir
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po, write_po
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "flask_melody_mfa"
+FOLDER = PACKAGE / "translations"
+DOMAIN = "flask_melody_mfa"
+LANGUAGES = ("fr", "zh_Hans")
+KEYWORDS: dict[str, tuple[int, ...] | None] = {
+    "mfa_text": None,
+    "mfa_lazy": None,
+    "mfa_ntext": (1, 2),
+}
+METHODS = [
+    ("**.py", "python"),
+    ("templates/**.html", "jinja2"),
+    ("templates/**.txt", "jinja2"),
+]
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
+
+
+def extracted() -> Catalog:
+    """Every text in the code."""
+    catalog = Catalog(domain=DOMAIN, project="flask-melody-mfa", charset="utf-8")
+    for filename, line, message, comments, context in extract_from_dir(
+        str(PACKAGE), METHODS, keywords=KEYWORDS
+    ):
+        catalog.add(message, None, [(filename, line)], auto_comments=comments, context=context)
+    return catalog
+
+
+def load(language: str) -> Catalog:
+    """A language's catalogue, empty if there is none yet."""
+    path = FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.po"
+    if not path.exists():
+        return Catalog(locale=language, domain=DOMAIN)
+    with path.open("rb") as file:
+        return read_po(file, locale=language, domain=DOMAIN)
+
+
+def compiled(catalog: Catalog) -> bytes:
+    """A catalogue in machine form."""
+    buffer = io.BytesIO()
+    write_mo(buffer, catalog)
+    return buffer.getvalue()
+
+
+def save(language: str, catalog: Catalog) -> None:
+    """Write a catalogue and its machine form."""
+    folder = FOLDER / language / "LC_MESSAGES"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / f"{DOMAIN}.po").open("wb") as file:
+        write_po(file, catalog, width=0, no_location=True, omit_header=False, sort_output=True)
+    (folder / f"{DOMAIN}.mo").write_bytes(compiled(catalog))
+
+
+def texts_of(message: Message) -> list[str]:
+    """All translations of one message."""
+    string = message.string
+    return list(string) if isinstance(string, tuple | list) else [string]
+
+
+def problems(language: str, template: Catalog) -> list[str]:
+    """What is wrong with a language's catalogue."""
+    catalog = load(language)
+    found = []
+    for message in template:
+        if not message.id:
+            continue
+        identity = message.id[0] if isinstance(message.id, tuple | list) else message.id
+        have = catalog.get(identity)
+        if have is None or not all(texts_of(have)) or have.fuzzy:
+            found.append(f"{language}: not translated: {identity!r}")
+            continue
+        wanted = set(PLACEHOLDER.findall(identity)) - {"%(num)d"}
+        for text in texts_of(have):
+            if set(PLACEHOLDER.findall(text)) - {"%(num)d"} != wanted:
+                found.append(f"{language}: other placeholders: {text!r}")
+    path = FOLDER / language / "LC_MESSAGES" / f"{DOMAIN}.mo"
+    if not path.exists() or path.read_bytes() != compiled(catalog):
+        found.append(f"{language}: the compiled catalogue is out of date")
+    return found
+
+
+def main(arguments: list[str]) -> int:
+    """Update or check."""
+    template = extracted()
+    if "--update" in arguments:
+        for language in LANGUAGES:
+            catalog = load(language)
+            catalog.update(template, no_fuzzy_matching=True)
+            catalog.obsolete.clear()
+            save(language, catalog)
+    found = [problem for language in LANGUAGES for problem in problems(language, template)]
+    print("\n".join(found) or f"{len(template)} texts, complete in {', '.join(LANGUAGES)}")
+    return 1 if found and "--update" not in arguments else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,1 @@
+"""Foreign-shaped hosts: small apps whose own suites pass without MFA and with it."""

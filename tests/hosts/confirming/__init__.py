@@ -1,0 +1,1 @@
+"""A host that confirms addresses, and whose hooks look at every request."""
