@@ -31,7 +31,7 @@ OTP_CREDENTIALS = 5
 
 def lock_length(level: int) -> Instant:
     """How long the lock lasts that follows `level` earlier ones: 15 minutes, doubling to 24 h."""
-    return min(FIRST_LOCK * 2 ** min(max(level, 0), 16), LONGEST_LOCK)
+    return min(FIRST_LOCK << min(max(level, 0), 16), LONGEST_LOCK)
 
 
 def network_of(address: str | None) -> str:

@@ -1,4 +1,4 @@
-"""Sealing (AES-256-GCM, keys by HKDF-SHA256) and keyed hashing (HMAC-SHA256)."""
+"""Sealing (AES-256-GCM, keys by HKDF-SHA256, RFC 5869) and keyed hashing (HMAC-SHA256)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ def _pack(*parts: bytes) -> bytes:
 
 
 class Sealer:
-    """Seals with the newest key, opens with any of them."""
+    """Seals with the newest key, opens with any of them.
+
+    The associated data binds what is sealed to its table, column, row and user: moved anywhere
+    else, it does not open.
+    """
 
     def __init__(self, keys: Sequence[str]) -> None:
         if not keys:
@@ -40,7 +44,7 @@ class Sealer:
         return f"<Sealer {self.key_id}>"
 
     def seal(self, plain: bytes, *, table: str, column: str, row: str, user: str) -> bytes:
-        """Seal, bound to one place."""
+        """Seal `plain` for one place, under a nonce of its own."""
         nonce = secrets.token_bytes(_NONCE)
         bound = _pack(table.encode(), column.encode(), row.encode(), user.encode())
         return nonce + self._ciphers[self.key_id].encrypt(nonce, plain, bound)

@@ -9,7 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core import limits, otp
-from flask_melody_mfa.core.errors import Conflict, MfaError, NotConfigured
+from flask_melody_mfa.core.errors import Conflict, MfaError, NotConfigured, WrongProof
 from flask_melody_mfa.core.types import (
     Account,
     Answer,
@@ -163,7 +163,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
                 accepted.last_step or 0,
                 ctx.now,
             ):
-                raise tries.WrongProof
+                raise WrongProof
             tries.settle(session, account.key, kind)
             accounts.forgive_user(session, account.key)
             events = (ctx.event("proof_accepted", account.key, factor=kind.value),)
@@ -171,7 +171,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
             return events
 
         ctx.tell(account, ctx.store.run(work))
-    except tries.WrongProof:
+    except WrongProof:
         tries.fail(ctx, account, kind)
         return False
     except MfaError:

@@ -134,17 +134,17 @@ class Store:
                 return self._once(work)
             except DBAPIError as error:
                 if _is_missing(error):
-                    log.error(  # noqa: TRY400
+                    log.error(
                         "The MFA tables are missing. Run `flask mfa db revision` and "
                         "`flask db upgrade`, or without Flask-Migrate `flask mfa db upgrade`."
                     )
                     raise Unavailable from None
                 waited = time.monotonic() - began > PATIENCE
                 if not _is_conflict(error) or waited or attempt == TRIES - 1:
-                    log.error("The database failed: %s", type(error).__name__)  # noqa: TRY400
+                    log.error("The database failed: %s", type(error).__name__)
                     raise Unavailable from None
             except SQLAlchemyError as error:
-                log.error("The database failed: %s", type(error).__name__)  # noqa: TRY400
+                log.error("The database failed: %s", type(error).__name__)
                 raise Unavailable from None
             time.sleep(random.uniform(0.005, 0.02) * (attempt + 1))
         raise AssertionError("unreachable")

@@ -23,12 +23,12 @@ EXACT: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_b
 class Base(DeclarativeBase):
     """Holds nothing but our tables."""
 
-    metadata = MetaData()
-    __table_args__: ClassVar[Any] = EXACT
+    metadata: ClassVar[MetaData] = MetaData()
+    __table_args__: Any = EXACT
 
     def __repr__(self) -> str:
         # Rows hold sealed bytes and hashes; a log line gets the primary key and nothing else.
-        keys = ", ".join(str(getattr(self, column.key)) for column in self.__mapper__.primary_key)
+        keys = ", ".join(str(getattr(self, str(c.key))) for c in self.__mapper__.primary_key)
         return f"<{type(self).__name__} {keys}>"
 
 

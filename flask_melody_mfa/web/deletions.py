@@ -57,4 +57,4 @@ def erase(session: Session) -> None:
             people.erase(context(actor="host"), key)
             state().cache.drop_user(key)
         except MfaError as error:
-            log.error("MFA data of a deleted user remain (%s); run flask mfa erase", error.code)  # noqa: TRY400
+            log.error("MFA data of a deleted user remain (%s); run flask mfa erase", error.code)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Any
 
 from flask import has_request_context
@@ -72,8 +73,8 @@ def queue_notice(here: State, account: Account, event: Event) -> None:
 
 
 def notice(here: State, account: Account, event: Event, locale: str | None) -> None:
-    """Send one notice to every address that we know of the user."""
-    ctx = context(event.client, locale=locale, actor="system")
+    """Queue one notice for every address that we know of the user: none waits for another."""
+    ctx = context(locale=locale, actor="system")
     for address in people.notice_addresses(ctx, account):
         message = Message(
             channel="email",
@@ -83,11 +84,18 @@ def notice(here: State, account: Account, event: Event, locale: str | None) -> N
             locale=locale,
             purpose="notice",
         )
+        here.deliver_later(partial(send_notice, here, account, event, message))
+
+
+def send_notice(here: State, account: Account, event: Event, message: Message) -> None:
+    """Send one notice to one address. Raises `NotDelivered`, for the queue to try again."""
+    with here.app.app_context():
         try:
             deliver(here, message, event=event)
         except NotDelivered:
+            ctx = context(actor="system")
             failed = ctx.event("message_failed", account.key, outcome="failed", notice=event.type)
-            ctx.store.run(lambda session, failed=failed: record(session, [failed]))
+            ctx.store.run(partial(record, events=(failed,)))
             raise
 
 
@@ -103,7 +111,7 @@ def deliver(here: State, message: Message, *, event: Event | None = None) -> Non
     except MfaError:
         raise
     except Exception as error:
-        log.error("A message was not sent: %s", type(error).__name__)  # noqa: TRY400
+        log.error("A message was not sent: %s", type(error).__name__)
         raise NotDelivered from None
 
 
@@ -126,6 +134,7 @@ def deliver_mail(here: State, message: Message, event: Event | None) -> None:
         when=event.at if event is not None else ctx.now,
         address=event.address if event is not None else ctx.address,
         user_agent=event.user_agent if event is not None else ctx.user_agent,
+        base_url=here.settings.mfa_base_url,
     )
     keep(here, rendered)
     if here.hooks.send_mail is not None:

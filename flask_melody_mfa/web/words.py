@@ -115,8 +115,11 @@ REASONS = {
     "country": mfa_lazy("We cannot send messages to numbers of this country."),
     "number_type": mfa_lazy("Enter the number of a mobile phone."),
     "number": mfa_lazy("Enter a phone number with its country code, like +44 7400 123456."),
+    "number_required": mfa_lazy("Enter a phone number."),
+    "email": mfa_lazy("Your account has no email address that can receive codes."),
     "clock": mfa_lazy(
-        "The code is right for another time. Set the clock of your phone to automatic and try again."
+        "The code is right for another time. Set the clock of your phone to automatic and try "
+        "again."
     ),
     "last_try": mfa_lazy("That was the last try. Please sign in again."),
     "not_delivered": mfa_lazy("The message could not be sent. Please try again in a moment."),

@@ -177,7 +177,6 @@ def send_page(kind: FactorKind) -> BaseResponse:
     here = steps.Here()
     here.check_lock()
     step = here.step()
-    keep = {"next": common.next_path()} if common.next_path() else {}
     if not isinstance(step, gate.Prove) or not prove.allowed(step, kind):
         return common.go(steps.page_of(here))
     try:
@@ -190,7 +189,7 @@ def send_page(kind: FactorKind) -> BaseResponse:
         response = show(here, step, kind, error=words.REASONS["not_delivered"], status=503)
         answers.retry_after(response, error)
         return response
-    return common.go(url_for(f"mfa.challenge.{kind.value}", sent=1, **keep))
+    return common.go(url_for(f"mfa.challenge.{kind.value}", sent=1, **common.keeping_next()))
 
 
 def cancel() -> BaseResponse:

@@ -1,4 +1,4 @@
-"""What all pages share: the wrapper around each view, its headers, its errors, its template data."""
+"""What all pages share: the wrapper around a view, headers, errors, template data."""
 
 from __future__ import annotations
 
@@ -77,6 +77,12 @@ def next_path() -> str | None:
         if values:
             return safe_path(values[0]) if len(set(values)) == 1 else None
     return None
+
+
+def keeping_next() -> dict[str, Any]:
+    """`next` as an argument of `url_for`, where there is one."""
+    target = next_path()
+    return {"next": target} if target else {}
 
 
 def field(name: str, *, required: bool = False) -> str:

@@ -93,8 +93,7 @@ def choose() -> BaseResponse:
     if wanted not in {kind.value for kind in step.factors}:
         return show_choice(here, step, error=words.REASONS["choose"], status=400)
     enroll.choose(here.ctx, here.account, here.challenge, FactorKind(wanted))
-    keep = {"next": common.next_path()} if common.next_path() else {}
-    return common.go(url_for(f"mfa.enroll.{wanted}", **keep))
+    return common.go(url_for(f"mfa.enroll.{wanted}", **common.keeping_next()))
 
 
 def show_choice(
@@ -162,7 +161,6 @@ def send(
     here: steps.Here, step: gate.SetUp, kind: FactorKind, answer: dict[str, str]
 ) -> BaseResponse:
     """Send a code, and show what came of it."""
-    keep = {"next": common.next_path()} if common.next_path() else {}
     try:
         enroll.send(here.ctx, here.account, here.challenge, kind, answer)
     except Throttled as error:
@@ -178,7 +176,7 @@ def send(
     except InvalidRequest as error:
         sentence = reason(error, "phone_number")
         return show(here, step, kind, destination_error=sentence, status=400)
-    return common.go(url_for(f"mfa.enroll.{kind.value}", sent=1, **keep))
+    return common.go(url_for(f"mfa.enroll.{kind.value}", sent=1, **common.keeping_next()))
 
 
 def show(

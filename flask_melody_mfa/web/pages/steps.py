@@ -72,14 +72,13 @@ class Here:
 
 def page_of(here: Here) -> str:
     """The address of the page for what is owed now. Raises `NobodyCan`."""
-    keep = {"next": common.next_path()} if common.next_path() else {}
     match here.step():
         case gate.Prove() as step:
-            return url_for(f"mfa.challenge.{preferred(here, step).value}", **keep)
+            return url_for(f"mfa.challenge.{preferred(here, step).value}", **common.keeping_next())
         case gate.SetUp(factors=(only,), may_skip=False):
-            return url_for(f"mfa.enroll.{only.value}", **keep)
+            return url_for(f"mfa.enroll.{only.value}", **common.keeping_next())
         case gate.SetUp():
-            return url_for("mfa.enroll.choose", **keep)
+            return url_for("mfa.enroll.choose", **common.keeping_next())
         case gate.Stuck(reason=reason):
             raise NobodyCan(reason)
         case gate.Satisfied():
@@ -118,12 +117,11 @@ def shown_purpose(here: Here) -> str:
 def links(prefix: str, kinds: list[FactorKind]) -> list[dict[str, Any]]:
     """Factors as links, keeping `next`."""
     say = answers.texts()
-    keep = {"next": common.next_path()} if common.next_path() else {}
     return [
         {
             "kind": kind.value,
             "label": say.mfa_text(LABELS[kind]),
-            "url": url_for(f"{prefix}.{kind.value}", **keep),
+            "url": url_for(f"{prefix}.{kind.value}", **common.keeping_next()),
         }
         for kind in kinds
     ]
@@ -132,8 +130,7 @@ def links(prefix: str, kinds: list[FactorKind]) -> list[dict[str, Any]]:
 def after(here: Here, finished: sign_in.Finished | None) -> BaseResponse:
     """Go on: to the next step, or, when nothing is owed any more, to where the user was going."""
     if finished is None:
-        keep = {"next": common.next_path()} if common.next_path() else {}
-        return common.go(url_for("mfa.challenge.start", **keep))
+        return common.go(url_for("mfa.challenge.start", **common.keeping_next()))
     if finished.purpose == challenges.SIGN_IN:
         door.rotate()
         door.put_back(finished.parked)
