@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import secrets
 import unicodedata
@@ -18,9 +19,16 @@ _SEPARATORS = re.compile(r"(?<=[0-9])[ \-\u00a0]+(?=[0-9])", re.ASCII)
 _JOINERS = "\u200c\u200d"
 
 
+_made = itertools.count()
+
+
 def new_id(now: Instant) -> str:
-    """An id of 32 hex digits: 12 of time, so that ids sort by it, and 80 random bits."""
-    return f"{max(0, now) & 0xFFFFFFFFFFFF:012x}{secrets.token_hex(10)}"
+    """An id of 32 hex digits that sorts by time, and within a process by the order of making.
+
+    48 bits of time, 16 of a running number, 64 random ones.
+    """
+    number = next(_made) & 0xFFFF
+    return f"{max(0, now) & 0xFFFFFFFFFFFF:012x}{number:04x}{secrets.token_hex(8)}"
 
 
 def new_token() -> str:

@@ -79,7 +79,7 @@ def start_code(
 
 
 def claim_code(session: Session, row: ChallengeRow, now: Instant) -> bool:
-    """Spend the current code."""
+    """Spend the current code. The pause before the next message ends with it."""
     return change(
         session,
         row,
@@ -89,6 +89,7 @@ def claim_code(session: Session, row: ChallengeRow, now: Instant) -> bool:
         code_kind=None,
         sealed=None,
         key_id=None,
+        sent_at=None,
     )
 
 
