@@ -72,7 +72,7 @@ class MelodyMFA:
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
         app.url_value_preprocessors.setdefault(None, []).insert(0, guard.observe)
-        app.before_request_funcs.setdefault(None, []).insert(0, guard.guard)
+        app.before_request_funcs.setdefault(None, []).insert(0, decorators.at_the_door)
         app.context_processor(lambda: {"mfa_status": decorators.mfa_status})
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)

@@ -97,3 +97,21 @@ def chromium() -> Iterator[Any]:
         browser = running.chromium.launch(executable_path=path, args=list(CHROMIUM))
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def make_host() -> Iterator[Callable[..., Any]]:
+    """`make_host(url="sqlite://", **config)` makes a `tests.host.Host`; closed afterwards."""
+    from tests.host import Host
+
+    made: list[Host] = []
+
+    def make(url: str = "sqlite://", **config: Any) -> Host:
+        made.append(Host(url, **config))
+        return made[-1]
+
+    yield make
+    for host in made:
+        with host.app.app_context():
+            host.db.session.remove()
+            host.db.engine.dispose()

@@ -11,127 +11,62 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
-from flask_melody_mfa.core.types import FACTOR_ORDER, FactorKind, Method
+from flask_melody_mfa.core.facts import (
+    EMAIL,
+    EMAIL_BACKUP,
+    FACTORS,
+    OTP,
+    PASSKEY,
+    RECOVERY_CODE,
+    SMS,
+    Facts,
+    GateSettings,
+    NeedPassword,
+    Prove,
+    Satisfied,
+    SetUp,
+    SignIn,
+    Step,
+    StepUp,
+    Stuck,
+    in_order,
+)
+from flask_melody_mfa.core.step_up import level_of, step_up
+from flask_melody_mfa.core.types import FactorKind, Method
 
-OTP, EMAIL, SMS = FactorKind.OTP, FactorKind.EMAIL, FactorKind.SMS
-PASSKEY, RECOVERY_CODE = FactorKind.PASSKEY, FactorKind.RECOVERY_CODE
-EMAIL_BACKUP = "email_backup"
-"""Among `Prove.alternatives`: an email code that stands for one OTP or SMS factor."""
+__all__ = [
+    "EMAIL_BACKUP",
+    "Decision",
+    "Facts",
+    "GateSettings",
+    "NeedPassword",
+    "Prove",
+    "Satisfied",
+    "SetUp",
+    "SignIn",
+    "Step",
+    "StepUp",
+    "Stuck",
+    "backup_stands_for",
+    "decide",
+    "explain",
+    "level_of",
+    "next_step",
+    "step_up",
+]
 
 BACKED_BY_EMAIL = frozenset({OTP, SMS})
-LEVELS = {PASSKEY: 2, OTP: 2, SMS: 2, EMAIL: 1}
 METHODS = frozenset(Method)
-FACTORS = frozenset(FACTOR_ORDER)
-
-
-class GateSettings(Protocol):
-    """What the gate reads of the settings."""
-
-    @property
-    def otp_mfa_is_required(self) -> bool: ...
-    @property
-    def sms_mfa_is_required(self) -> bool: ...
-    @property
-    def email_mfa_is_required(self) -> bool: ...
-    @property
-    def enforce_one_mfa_enrollment(self) -> tuple[FactorKind, ...]: ...
-    @property
-    def allow_email_mfa_as_backup(self) -> bool: ...
-    @property
-    def allow_passkey_enrollment(self) -> bool: ...
-    @property
-    def enable_recovery_code(self) -> bool: ...
-    @property
-    def enable_mfa_remember_device(self) -> bool: ...
-    @property
-    def mfa_ask_every_enrolled(self) -> bool: ...
-    @property
-    def mfa_passkey_is_enough(self) -> bool: ...
-    @property
-    def mfa_recovery_code_is_enough(self) -> bool: ...
-    @property
-    def mfa_external_sign_in_is_enough(self) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the decision may know of one account and one sign-in. Plain text does for factors.
-
-    `enrolled`: held factors among otp, sms, email; `disabled`: of those, disabled.
-    `passkeys`, `recovery_codes`: how many are usable.
-    `available`: what this user could prove or set up now; never limits what is held.
-    `proven`: proven in this sign-in, also `passkey` and `recovery_code`.
-    `backed_up`: factors for which an email backup stood in.
-    `device`: factors that a remembered device covers. `grace`: before `MFA_REQUIRED_FROM`.
-    """
-
-    method: str = Method.PASSWORD
-    enrolled: frozenset[str] = frozenset()
-    disabled: frozenset[str] = frozenset()
-    must_set_up: frozenset[str] = frozenset()
-    passkeys: int = 0
-    recovery_codes: int = 0
-    available: frozenset[str] = FACTORS
-    email_verified: bool = True
-    proven: frozenset[str] = frozenset()
-    backed_up: frozenset[str] = frozenset()
-    device: frozenset[str] = frozenset()
-    grace: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Satisfied:
-    """Nothing is owed."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prove:
-    """One of `factors` must be proven now, in this order; `alternatives` may stand in.
-
-    `factors` is empty where only what stands in can help.
-    """
-
-    factors: tuple[FactorKind, ...]
-    alternatives: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetUp:
-    """One of `factors` must be set up now; `may_skip`: it can be put off."""
-
-    factors: tuple[FactorKind, ...]
-    may_skip: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class SignIn:
-    """A credential checked by the host is needed: to the login view."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stuck:
-    """Nothing that this person could do helps; `reason` is a key of `words.STUCK`."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class NeedPassword:
-    """A step-up of an account that holds nothing: the password anew."""
-
-
-Step = Satisfied | Prove | SetUp | SignIn | Stuck
-StepUp = Step | NeedPassword
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A step, and the rule that decided."""
+    """A step, the rule that decided, and what an email backup would stand for where offered."""
 
     step: Step
     rule: str
+    backs_up: FactorKind | None = None
 
 
 def next_step(settings: GateSettings, facts: Facts) -> Step:
@@ -153,16 +88,7 @@ def explain(settings: GateSettings, facts: Facts) -> tuple[str, ...]:
 
 def backup_stands_for(settings: GateSettings, facts: Facts) -> FactorKind | None:
     """The factor for which an email backup would stand in now; None where none is offered."""
-    match next_step(settings, facts):
-        case Prove(alternatives=alternatives) if EMAIL_BACKUP in alternatives:
-            return Reading(settings, facts).first_to_back_up()
-    return None
-
-
-def in_order(kinds: Iterable[str]) -> tuple[FactorKind, ...]:
-    """Factors in the order in which they are asked for, as members."""
-    kinds = frozenset(kinds)
-    return tuple(kind for kind in FACTOR_ORDER if kind in kinds)
+    return decide(settings, facts).backs_up
 
 
 class Reading:
@@ -241,22 +167,25 @@ class Reading:
             if (every or kind in self.required) and kind not in self.covered
         )
 
-    def one_was_shown(self) -> bool:
-        """Rule 6: one of what is held was proven, or something stands in for it."""
-        passkey_on_device = (
+    def passkey_shown(self) -> bool:
+        """A passkey was proven beside the sign-in, or when this device was remembered."""
+        return self.proved_passkey or (
             self.has_passkey
             and PASSKEY in self.facts.device
             and self.settings.enable_mfa_remember_device
             and self.weighs_stand_ins
         )
-        return bool(self.covered or self.proved_passkey or self.all_stood or passkey_on_device)
+
+    def one_was_shown(self) -> bool:
+        """Rule 6: one of what is held was proven, or something stands in for it."""
+        return bool(self.covered or self.all_stood or self.passkey_shown())
 
     def proved_before_set_up(self) -> bool:
         """Rule 3: a factor, a passkey, or a recovery code spent in this sign-in."""
         return self.proved_held or self.spent or self.facts.method == Method.PASSKEY
 
-    def first_to_back_up(self, among: Iterable[FactorKind] | None = None) -> FactorKind | None:
-        """The factor for which an email code may stand in now, if any."""
+    def first_to_back_up(self, among: Iterable[FactorKind]) -> FactorKind | None:
+        """Of some factors, the one for which an email code may stand in now, if any."""
         facts = self.facts
         if (
             not self.may_back_up
@@ -267,8 +196,7 @@ class Reading:
             or EMAIL in facts.disabled
         ):
             return None
-        owed = self.asked_each() or self.held
-        for kind in owed if among is None else among:
+        for kind in among:
             if kind in BACKED_BY_EMAIL and kind not in self.covered:
                 return kind
         return None
@@ -283,14 +211,16 @@ class Reading:
         )
         return (RECOVERY_CODE,) if usable else ()
 
-    def prove(
+    def ask(
         self,
+        rule: str,
         factors: tuple[FactorKind, ...],
         *,
         instead_of: tuple[FactorKind, ...] = (),
         with_passkey: bool = False,
-    ) -> Prove | None:
-        """Ask for one of `factors`; None if there is neither one nor an alternative.
+        or_stuck: str = "cannot_prove",
+    ) -> Decision:
+        """Ask for one of `factors`; stuck where there is neither one nor an alternative.
 
         `instead_of`: what an email backup may stand for here.
         `with_passkey`: a passkey is one of the choices even where it cannot stand in.
@@ -303,11 +233,12 @@ class Reading:
             elif enough:
                 alternatives = (PASSKEY,)
         alternatives += self.recovery_code()
-        if self.first_to_back_up(instead_of) is not None:
+        backs_up = self.first_to_back_up(instead_of)
+        if backs_up is not None:
             alternatives += (EMAIL_BACKUP,)
         if factors or alternatives:
-            return Prove(factors=factors, alternatives=alternatives)
-        return None
+            return Decision(Prove(factors=factors, alternatives=alternatives), rule, backs_up)
+        return Decision(Stuck(reason=or_stuck), rule)
 
 
 def decide(settings: GateSettings, facts: Facts) -> Decision:
@@ -320,7 +251,8 @@ def decide(settings: GateSettings, facts: Facts) -> Decision:
         return Decision(Satisfied(), f"rule 1: {facts.method} is enough")
     reading = Reading(settings, facts)
     return (
-        owed_each(reading)
+        beyond_recovery(reading)
+        or owed_each(reading)
         or owed_any(reading)
         or owed_set_up(reading)
         or owed_to_recovery(reading)
@@ -342,30 +274,33 @@ def is_enough(settings: GateSettings, method: str) -> bool:
     return False
 
 
+def beyond_recovery(reading: Reading) -> Decision | None:
+    """Rule 2, where nothing is left that could be proven: so whatever else is owed is vain."""
+    return None if reading.usable or reading.has_passkey else owed_to_recovery(reading)
+
+
 def owed_each(reading: Reading) -> Decision | None:
     """Rule 4, and rule 6 where every one is asked: prove what is held, one at a time."""
     owed = reading.asked_each()
     for kind in owed:
         if kind in reading.usable:
-            step = reading.prove((kind,), instead_of=(kind,))
-            return Decision(step or Stuck(reason="cannot_prove"), why(reading, kind))
-    # What is left can not be proven. A disabled one is set up anew after another proof.
-    for kind in owed:
-        if kind in reading.facts.disabled and kind in reading.facts.available:
-            continue
-        step = reading.prove((), instead_of=(kind,))
-        return Decision(step or Stuck(reason="cannot_prove"), why(reading, kind))
+            return reading.ask(why(reading, kind), (kind,), instead_of=(kind,))
+        # A disabled one waits: it is set up anew after another proof. Any other must be stood for.
+        if kind not in reading.facts.disabled or kind not in reading.facts.available:
+            return reading.ask(why(reading, kind), (), instead_of=(kind,))
     if owed and not reading.proved_held:
-        others = tuple(kind for kind in reading.usable if kind not in owed)
-        step = reading.prove(others, instead_of=owed, with_passkey=True)
-        rule = f"disabled: {owed[0]} becomes free by another proof"
-        return Decision(step or Stuck(reason="factor_disabled"), rule)
+        return reading.ask(
+            f"disabled: {owed[0]} becomes free by another proof",
+            tuple(kind for kind in reading.usable if kind not in owed),
+            instead_of=owed,
+            with_passkey=True,
+            or_stuck="factor_disabled",
+        )
     every = reading.settings.mfa_ask_every_enrolled
     choice = reading.has_passkey and not reading.settings.mfa_passkey_is_enough
-    if every and choice and not (reading.proved_passkey or reading.all_stood):
+    if every and choice and not (reading.passkey_shown() or reading.all_stood):
         # "Each" of what is held: a passkey that is not enough alone is one of them.
-        step = reading.prove((), with_passkey=True)
-        return Decision(step or Stuck(reason="cannot_prove"), "rule 6: passkey, as each is asked")
+        return reading.ask("rule 6: passkey, as each is asked", (), with_passkey=True)
     return None
 
 
@@ -380,14 +315,14 @@ def owed_any(reading: Reading) -> Decision | None:
     """Rule 6: none required, something held: any one of it, the user's choice."""
     if reading.required or not reading.holds_something or reading.one_was_shown():
         return None
-    step = reading.prove(reading.usable, instead_of=reading.held, with_passkey=True)
-    if step is None and reading.by_recovery_code:
-        return owed_to_recovery(reading)
-    if step is None and not reading.held:
-        # The only thing held is the passkey that opened this sign-in.
-        rule = "rule 6: the passkey stood for the password"
-        return Decision(Stuck(reason="passkey_needs_factor"), rule)
-    return Decision(step or Stuck(reason="cannot_prove"), "rule 6: one of what is held")
+    return reading.ask(
+        "rule 6: one of what is held",
+        reading.usable,
+        instead_of=reading.held,
+        with_passkey=True,
+        # Where only a passkey is held, and it opened this sign-in, it stood for the password.
+        or_stuck="cannot_prove" if reading.held else "passkey_needs_factor",
+    )
 
 
 def owed_set_up(reading: Reading) -> Decision | None:
@@ -413,9 +348,10 @@ def owed_set_up(reading: Reading) -> Decision | None:
     if first is not None:
         return first
     if reading.holds_something and not reading.proved_before_set_up():
-        unproven = tuple(kind for kind in reading.usable if kind not in reading.proven)
-        step = reading.prove(unproven, with_passkey=True)
-        return Decision(step or Stuck(reason="cannot_prove"), "rule 3: a proof before any set-up")
+        return reading.ask("rule 3: a proof before any set-up", reading.usable, with_passkey=True)
+    if may_skip and reading.held and not reading.one_was_shown():
+        # A sign-in by passkey passes rule 3, but to put the set-up off must not spare rule 6.
+        return reading.ask("rule 6: before a set-up that can be put off", reading.usable)
     if not offered:
         return Decision(Stuck(reason="cannot_set_up"), rule)
     if facts.method == Method.REMEMBERED and not reading.holds_something:
@@ -427,68 +363,9 @@ def owed_to_recovery(reading: Reading) -> Decision | None:
     """Rule 2: a sign-in by recovery code goes no further before a held factor is proven in it."""
     if not reading.by_recovery_code or reading.proved_held:
         return None
-    rule = "rule 2: a recovery code stood for the password only"
-    step = reading.prove(reading.usable, with_passkey=True)
-    return Decision(step or Stuck(reason="recovery_needs_factor"), rule)
-
-
-def level_of(kinds: Iterable[str]) -> int:
-    """The level of what was proven or is held: 2 passkey, otp, sms; 1 email; 0 nothing."""
-    return max((LEVELS.get(FactorKind(kind), 0) for kind in kinds), default=0)
-
-
-def step_up(
-    settings: GateSettings,
-    facts: Facts,
-    *,
-    factors: frozenset[FactorKind] | None = None,
-    phishing_resistant: bool = False,
-    fresh: frozenset[FactorKind] = frozenset(),
-    password_fresh: bool = False,
-) -> StepUp:
-    """What a sensitive act still asks of a session whose gate is satisfied.
-
-    `factors`: any one of them will do; None or empty: any at the account's highest level.
-    `fresh`: proven recently enough, as the caller measures it; without backups, remembered
-    devices and the codes of set-ups. `password_fresh`: the same of the password, for an account
-    that holds nothing. `facts.proven` tells a recovery session, which gets no step-up.
-    """
-    held = held_kinds(facts)
-    if RECOVERY_CODE in facts.proven or (
-        facts.method == Method.RECOVERY_CODE and not held & facts.proven
-    ):
-        return Stuck(reason="recovery_session")
-    level = level_of(held)
-    highest = frozenset(kind for kind in held if LEVELS[kind] == level)
-    wanted = frozenset({PASSKEY}) if phishing_resistant else frozenset(factors or ())
-    accepted = wanted & held if wanted else highest
-    if accepted & fresh:
-        return Satisfied()
-    if accepted:
-        return prove_one(facts, accepted)
-    # Nothing held, or nothing of what is wanted: what there is, and then the set-up.
-    if not held and not password_fresh:
-        return NeedPassword()
-    if highest and not highest & fresh:
-        return prove_one(facts, highest)
-    if not wanted:
-        return Satisfied()
-    allowed = facts.available | ({PASSKEY} if settings.allow_passkey_enrollment else set())
-    offered = tuple(kind for kind in (*FACTOR_ORDER, PASSKEY) if kind in wanted and kind in allowed)
-    return SetUp(factors=offered) if offered else Stuck(reason="cannot_set_up")
-
-
-def held_kinds(facts: Facts) -> frozenset[FactorKind]:
-    """Everything held that counts for a step-up."""
-    return frozenset(in_order(facts.enrolled)) | ({PASSKEY} if facts.passkeys > 0 else set())
-
-
-def prove_one(facts: Facts, kinds: frozenset[FactorKind]) -> Prove | Stuck:
-    """A fresh proof of any usable one; a weaker one never does instead."""
-    usable = tuple(
-        kind
-        for kind in (*FACTOR_ORDER, PASSKEY)
-        if kind in kinds
-        and (kind is PASSKEY or (kind in facts.available and kind not in facts.disabled))
+    return reading.ask(
+        "rule 2: a recovery code stood for the password only",
+        reading.usable,
+        with_passkey=True,
+        or_stuck="recovery_needs_factor",
     )
-    return Prove(factors=usable) if usable else Stuck(reason="cannot_prove")

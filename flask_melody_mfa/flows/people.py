@@ -9,6 +9,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core import limits, otp
+from flask_melody_mfa.core.codes import clean_name
 from flask_melody_mfa.core.errors import Conflict, MfaError, NotConfigured, WrongProof
 from flask_melody_mfa.core.types import (
     Account,
@@ -113,7 +114,8 @@ def adopt_otp(
     `secret`: bytes, or base 32 text. Raises `InvalidRequest` for a malformed one, `Conflict`
     for a sixth authenticator. The same secret twice is adopted once.
     """
-    plain = otp.decode_secret(secret) if isinstance(secret, str) else secret
+    plain = otp.decode_secret(secret) if isinstance(secret, str) else otp.checked_secret(secret)
+    name = clean_name(name or "")
 
     def work(session: Session) -> tuple[Event, ...]:
         holding = accounts.read_holding(session, account.key)

@@ -108,7 +108,7 @@ def hold_back(
         guard.look_again(Seen(at=At.PENDING, client=arrival.client))
     if request.method == "POST" and response.status_code < 400:
         send_first(arrival, begun)
-    if response.status_code >= 500 or not guarded:
+    if not guarded:
         return response
     if 300 <= response.status_code < 400 or response.mimetype == answers.PAGE:
         target = url_for("mfa.challenge.start", next=arrival.next_url)

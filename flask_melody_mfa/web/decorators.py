@@ -16,6 +16,7 @@ from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.errors import (
     ChallengeOver,
     MfaError,
+    MfaRequired,
     NobodyCan,
     NotAuthenticated,
     StepUpRequired,
@@ -119,6 +120,15 @@ def check_order(app: Flask) -> None:
             )
 
 
+def at_the_door() -> Any:
+    """The guard; before the first request it checks how the views are decorated."""
+    here = state()
+    if not here.views_checked:
+        check_order(here.app)
+        here.views_checked = True
+    return guard.guard()
+
+
 def enforce(asked: Requirement) -> Any:
     """None when the request may go on, else the answer that stands in its way."""
     try:
@@ -141,7 +151,10 @@ def refuse(asked: Requirement) -> Any:
             return answers.to_login(answers.this_path())
         return answers.problem(NotAuthenticated())
     if seen.at is At.REFUSED:
-        return answers.to_login(answers.this_path(), guard.PLEASE_SIGN_IN)
+        door.sign_out_here()
+        if answers.is_navigation():
+            return answers.to_login(come_back(), guard.PLEASE_SIGN_IN)
+        return answers.problem(MfaRequired(), challenge_url=answers.login_url())
     if seen.at is not At.SATISFIED:
         return guard.interrupt(seen)
     if asked.is_step_up:

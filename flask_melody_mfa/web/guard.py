@@ -78,7 +78,8 @@ def look() -> Seen:
     seen: Seen | None = g.get("_mfa_seen")
     if seen is None:
         seen = g._mfa_seen = find_out()
-        if seen.at is not At.SATISFIED and (seen.at is not At.ANONYMOUS or "_mfa_out" in g):
+        hidden = seen.at is not At.SATISFIED and (seen.at is not At.ANONYMOUS or "_mfa_out" in g)
+        if hidden and state().settings.mfa_guard:
             door.be_anonymous()
     return seen
 
@@ -156,6 +157,8 @@ def without_session(client: str | None) -> Seen:
         return ANONYMOUS
     if "_user_id" not in session:
         return by_loader()
+    if door.mark().get("c") and begun_by(account):
+        return Seen(at=At.PENDING, client=client, account=account)
     ctx = context(client)
     match sessions.would_owe(ctx, account, method=Method.REMEMBERED):
         case gate.Satisfied():
@@ -166,10 +169,24 @@ def without_session(client: str | None) -> Seen:
                 return Seen(at=At.SATISFIED, client=client, account=account, standing=standing)
             raise Unavailable
         case gate.SignIn():
-            door.sign_out_here()
+            if here.settings.mfa_guard:
+                door.sign_out_here()
             return Seen(at=At.REFUSED)
         case _:
             return Seen(at=At.OWED, client=client, account=account)
+
+
+def begun_by(account: Account) -> bool:
+    """Whether this browser's challenge is the unfinished sign-in of this user.
+
+    Without the guard, Flask-Login's user stays signed in beside it.
+    """
+    try:
+        running = pending()
+    except ChallengeOver:
+        door.set_mark(c=None)
+        return False
+    return running.purpose == challenges.SIGN_IN and running.row.user_key == account.key
 
 
 def by_loader() -> Seen:

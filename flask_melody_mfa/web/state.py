@@ -111,6 +111,7 @@ class State:
     required: dict[str, Requirement] = field(default_factory=dict)
     exempt_views: set[Any] = field(default_factory=set)
     sms_provider: Any = None
+    views_checked: bool = False
     sent: list[Any] = field(default_factory=list)
     _settings: Settings | None = None
     _for_clients: dict[str, Settings] = field(default_factory=dict)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from flask import url_for
+from flask import g, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.errors import (
     ChallengeOver,
     Forbidden,
+    MfaError,
     NobodyCan,
     NotAuthenticated,
 )
@@ -22,6 +24,8 @@ from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.web import answers, door, guard, words
 from flask_melody_mfa.web.pages import common
 from flask_melody_mfa.web.state import context, state
+
+log = logging.getLogger("flask_melody_mfa")
 
 LABELS = {
     FactorKind.OTP: words.mfa_lazy("Authenticator app"),
@@ -127,9 +131,24 @@ def links(prefix: str, kinds: list[FactorKind]) -> list[dict[str, Any]]:
     ]
 
 
+def send_next() -> None:
+    """A proof was given and another is owed: where that is a code, send it right away."""
+    try:
+        g.pop("_mfa_challenge", None)
+        now = Here()
+        match now.step():
+            case gate.Prove(factors=(FactorKind.EMAIL | FactorKind.SMS as kind,)):
+                prove.send(now.ctx, now.account, now.challenge, kind)
+            case _:
+                return
+    except MfaError as error:
+        log.info("The next code was not sent: %s", error.code)
+
+
 def after(here: Here, finished: sign_in.Finished | None) -> BaseResponse:
     """Go on: to the next step, or, when nothing is owed any more, to where the user was going."""
     if finished is None:
+        send_next()
         return common.go(url_for("mfa.challenge.start", **common.keeping_next()))
     if finished.purpose == challenges.SIGN_IN:
         door.rotate()
