@@ -8,9 +8,10 @@
    `FLASK_SQLALCHEMY_DATABASE_URI=postgresql+psycopg://localhost/fernleaf`;
 3. the mapping that `create_app` was called with.
 
-Unless they are set, `SECRET_KEY` and the SQLite database live in the instance folder. In debug
-mode, mail without `MAIL_SERVER` and text messages without `MFA_SMS_PROVIDER` are delivered to two
-servers in this process (`example_app/post_room.py`), and `/outbox` shows what arrived.
+Unless they are set, `SECRET_KEY`, `MFA_SECRET_KEYS` and the SQLite database are kept in the
+instance folder. In debug mode, mail without `MAIL_SERVER` and text messages without
+`MFA_SMS_PROVIDER` are delivered to two servers in this process (`example_app/post_room.py`), and
+`/outbox` shows what arrived.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ def configure(app: Flask, config: Mapping[str, Any]) -> None:
     instance = Path(app.instance_path)
     if not app.config.get("SECRET_KEY"):
         app.config["SECRET_KEY"] = kept_secret(instance / "secret_key")
+    if not app.config.get("MFA_SECRET_KEYS"):
+        app.config["MFA_SECRET_KEYS"] = [kept_secret(instance / "mfa_key")]
     if not app.config.get("SQLALCHEMY_DATABASE_URI"):
         instance.mkdir(parents=True, exist_ok=True)
         app.config["SQLALCHEMY_DATABASE_URI"] = f"sqlite:///{instance / 'fernleaf.db'}"

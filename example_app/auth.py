@@ -56,7 +56,6 @@ def login() -> str | Response:
             check_password_hash(NOBODY, form.password.data)
         elif user.check_password(form.password.data):
             login_user(user, remember=form.remember.data)
-            flash(f"Good to see you, {user.name}.", "success")
             return redirect(where_next())
         flash("The email address or the password is not right.", "error")
     return render_template("auth/login.html", form=form)

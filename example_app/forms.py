@@ -113,7 +113,7 @@ class BookForm(FlaskForm):  # type: ignore[misc]
 class PlanForm(FlaskForm):  # type: ignore[misc]
     """The member's plan."""
 
-    plan = RadioField("Your plan", choices=list(PLANS.items()))
+    plan = RadioField("Your plan", choices=list(PLANS))
     submit = SubmitField("Change plan")
 
 

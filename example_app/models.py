@@ -12,16 +12,12 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from example_app.extensions import Base, db, login_manager
 
-
 if TYPE_CHECKING:
     Model = Base
 else:
     Model = db.Model
 
-PLANS = {
-    "reader": "Reader: one book a month",
-    "bookworm": "Bookworm: as many as you like",
-}
+PLANS = ("Reader", "Bookworm")
 
 
 def now() -> datetime:
@@ -32,13 +28,13 @@ def now() -> datetime:
 class User(UserMixin, Model):  # type: ignore[misc]
     """A member of the club."""
 
-    __tablename__ = "user"
+    __tablename__ = "member"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     email: Mapped[str] = mapped_column(String(254), unique=True, index=True)
     name: Mapped[str] = mapped_column(String(80))
     phone: Mapped[str | None] = mapped_column(String(32))
-    plan: Mapped[str] = mapped_column(String(20), default="reader")
+    plan: Mapped[str] = mapped_column(String(20), default="Reader")
     password_hash: Mapped[str] = mapped_column(String(255))
     joined_at: Mapped[datetime] = mapped_column(default=now)
     books: Mapped[list[Book]] = relationship(
@@ -65,7 +61,7 @@ class Book(Model):
     __tablename__ = "book"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    user_id: Mapped[int] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("member.id", ondelete="CASCADE"), index=True)
     title: Mapped[str] = mapped_column(String(200))
     author: Mapped[str] = mapped_column(String(120))
     note: Mapped[str] = mapped_column(Text, default="")

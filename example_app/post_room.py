@@ -82,7 +82,7 @@ class PostRoom:
             return list(self._arrived)
 
     def wait_for(self, count: int, *, channel: str = "", timeout: float = 10.0) -> list[Arrived]:
-        """What has arrived on a channel, once there are `count` messages or `timeout` has passed."""
+        """What arrived on a channel, once there are `count` messages or `timeout` has passed."""
 
         def found() -> list[Arrived]:
             return [message for message in self._arrived if channel in ("", message.channel)]
@@ -91,11 +91,21 @@ class PostRoom:
             self._changed.wait_for(lambda: len(found()) >= count, timeout)
             return found()
 
-    def keep(self, **values: str) -> Arrived:
-        """Keep a message."""
+    def keep(
+        self, channel: str, *, to: str, sender: str, text: str, subject: str = "", html: str = ""
+    ) -> Arrived:
+        """Keep a message. `channel`: `email` or `sms`."""
         with self._changed:
             self._count += 1
-            arrived = Arrived(number=self._count, **values)
+            arrived = Arrived(
+                number=self._count,
+                channel=channel,
+                to=to,
+                sender=sender,
+                subject=subject,
+                text=text,
+                html=html,
+            )
             self._arrived.append(arrived)
             self._changed.notify_all()
         return arrived
@@ -139,7 +149,7 @@ class MailReceiver:
         mail = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(mail, EmailMessage)  # noqa: S101 - what policy.default makes
         self._room.keep(
-            channel="email",
+            "email",
             to=", ".join(envelope.rcpt_tos),
             sender=str(mail["From"] or envelope.mail_from),
             subject=str(mail["Subject"] or ""),
@@ -197,13 +207,13 @@ def handler_for(room: PostRoom) -> type[BaseHTTPRequestHandler]:
             to, sender, body = (fields.get(name, [""])[0] for name in ("To", "From", "Body"))
             if not to.startswith("+") or not body:
                 return self.answer(400, code=21211, message="Invalid 'To' or 'Body'")
-            kept = room.keep(channel="sms", to=to, sender=sender, subject="", text=body)
+            kept = room.keep("sms", to=to, sender=sender, text=body)
             return self.answer(201, sid=f"SM{kept.number:032x}", to=to, status="queued")
 
-        def answer(self, status: int, **values: object) -> None:
+        def answer(self, code: int, /, **values: object) -> None:
             """Answer with JSON."""
             content = json.dumps(values).encode()
-            self.send_response(status)
+            self.send_response(code)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar, overload
 
-from flask import Flask, redirect, session, url_for
+from flask import Flask, redirect, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -141,8 +141,7 @@ def refuse(asked: Requirement) -> Any:
     """The answer to a request that does not meet a requirement, or None."""
     seen = guard.look()
     if asked.client is not None and seen.client != asked.client and seen.standing is not None:
-        token = door.mark().get("s") or ""
-        seen = guard.with_session(token, str(session.get("_user_id")), asked.client)
+        seen = guard.look_as(asked.client)
         if seen.at is not At.SATISFIED:
             guard.look_again(seen)
             door.be_anonymous()

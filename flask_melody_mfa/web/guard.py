@@ -115,6 +115,14 @@ def find_out() -> Seen:
     return without_session(client)
 
 
+def look_as(client: str | None) -> Seen:
+    """Who is there, at a client's gate."""
+    token, flask_id = door.mark().get("s"), session.get("_user_id")
+    if flask_id is None:
+        return look()
+    return with_session(token, str(flask_id), client) if token else without_session(client)
+
+
 def with_session(token: str, flask_id: str, client: str | None) -> Seen:
     """A browser with an MFA session: as remembered by this process, or as read anew."""
     here = state()
@@ -266,14 +274,20 @@ def interrupt(seen: Seen) -> BaseResponse:
             return over()
         except MfaError as error:
             return fault(error)
+    client = seen.client if seen.at is At.OWED else None
     if answers.is_page_request():
-        target = url_for("mfa.challenge.start", next=answers.this_path())
-        return answers.no_store(redirect(target, 302))
+        return to_challenge(302, next=answers.this_path(), client=client)
     if answers.is_form_post():
         flash(answers.texts().mfa_text(NOTHING_SAVED), "warning")
-        back = answers.referring_path() or "/"
-        return answers.no_store(redirect(url_for("mfa.challenge.start", next=back), 303))
-    return answers.problem(MfaRequired(), challenge_url=url_for("mfa.challenge.start"))
+        return to_challenge(303, next=answers.referring_path() or "/", client=client)
+    where = url_for("mfa.challenge.start", client=client)
+    return answers.problem(MfaRequired(), challenge_url=where)
+
+
+def to_challenge(status: int, **query: str | None) -> BaseResponse:
+    """Send a person to the challenge. `client`: whose gate is owed, where it is not the app's."""
+    values: dict[str, Any] = query
+    return answers.no_store(redirect(url_for("mfa.challenge.start", **values), status))
 
 
 def over() -> BaseResponse:

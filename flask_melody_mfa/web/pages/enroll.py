@@ -73,12 +73,21 @@ def open_enrollment(seen: guard.Seen) -> steps.Here:
     return steps.Here()
 
 
+def elsewhere(here: steps.Here, step: gate.StepUp) -> BaseResponse:
+    """To what is owed first; after the proof of a step-up, back to this page with its `next`."""
+    if request.method != "GET":
+        return redirect(steps.page_of(here), 303)
+    if here.challenge.purpose == challenges.STEP_UP and isinstance(step, gate.Prove):
+        return redirect(url_for("mfa.challenge.start", next=answers.this_path()), 302)
+    return redirect(steps.page_of(here), 302)
+
+
 def choose() -> BaseResponse:
     """GET shows the factors on offer; POST takes one, or puts it off."""
     here = here_to_enroll()
     step = here.step()
     if not isinstance(step, gate.SetUp):
-        return redirect(steps.page_of(here), 302 if request.method == "GET" else 303)
+        return elsewhere(here, step)
     if request.method != "POST":
         return show_choice(here, step)
     if common.field("later"):
@@ -128,7 +137,7 @@ def set_up_page(kind: FactorKind) -> BaseResponse:
     here = here_to_enroll()
     step = here.step()
     if not isinstance(step, gate.SetUp) or kind not in step.factors:
-        return redirect(steps.page_of(here), 302 if request.method == "GET" else 303)
+        return elsewhere(here, step)
     if request.method != "POST":
         return show(here, step, kind)
     if kind is FactorKind.SMS and "phone_number" in request.form and "code" not in request.form:
