@@ -214,9 +214,7 @@ class Host:
     def rows(self, table: str) -> list[Any]:
         """All rows of a table."""
         with self.app.app_context():
-            return list(
-                self.db.session.execute(self.db.metadata.tables[table].select()).mappings()
-            )
+            return list(self.db.session.execute(self.db.metadata.tables[table].select()).mappings())
 
     def events(self, user_id: int | None = None) -> list[str]:
         """The types of the events that were recorded, oldest first."""

@@ -16,7 +16,7 @@ POLICIES = ("reset_mfa", "manage_recovery_code", "manage_passkey", "manage_devic
 SCOPES = ("read_user", "write_user", "read_app", "write_app", "read_log", "root")
 """The scopes of contract section 8."""
 
-SHIPPED_LANGUAGES = ("en",)
+SHIPPED_LANGUAGES = ("en", "fr", "zh_Hans")
 """The languages that have texts in this package."""
 
 

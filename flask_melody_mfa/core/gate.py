@@ -331,12 +331,12 @@ def owed_set_up(reading: Reading) -> Decision | None:
     anew = reading.asked_each()  # by now only what is disabled, and free by another proof
     missing = tuple(kind for kind in reading.required if kind not in reading.held)
     if anew or missing:
-        # What may be put off comes last: to put it off ends the sign-in.
-        firm = tuple(k for k in (*anew, *missing) if k in anew or k in facts.must_set_up)
-        ordered = (*firm, *(kind for kind in missing if kind not in firm))
-        offered = ordered[:1] if all(kind in facts.available for kind in ordered) else ()
+        firm = in_order({*anew, *(facts.must_set_up & set(missing))})
+        # Before the date, what may be put off comes last: to put it off ends the sign-in.
+        first = (firm if facts.grace and firm else in_order({*anew, *missing}))[0]
+        offered: tuple[FactorKind, ...] = (first,) if first in facts.available else ()
         may_skip = facts.grace and not firm
-        rule = f"rule 4: {ordered[0]} must be set up"
+        rule = f"rule 4: {first} must be set up"
     elif not reading.holds_something and settings.enforce_one_mfa_enrollment:
         listed = settings.enforce_one_mfa_enrollment
         offered = tuple(FactorKind(k) for k in listed if k in FACTORS and k in facts.available)
@@ -344,14 +344,16 @@ def owed_set_up(reading: Reading) -> Decision | None:
         rule = "rule 5: one must be set up"
     else:
         return None
-    first = owed_to_recovery(reading)
-    if first is not None:
-        return first
+    recovering = owed_to_recovery(reading)
+    if recovering is not None:
+        return recovering
     if reading.holds_something and not reading.proved_before_set_up():
         return reading.ask("rule 3: a proof before any set-up", reading.usable, with_passkey=True)
     if may_skip and reading.held and not reading.one_was_shown():
         # A sign-in by passkey passes rule 3, but to put the set-up off must not spare rule 6.
-        return reading.ask("rule 6: before a set-up that can be put off", reading.usable)
+        if reading.usable:
+            return reading.ask("rule 6: before a set-up that can be put off", reading.usable)
+        may_skip = False
     if not offered:
         return Decision(Stuck(reason="cannot_set_up"), rule)
     if facts.method == Method.REMEMBERED and not reading.holds_something:
