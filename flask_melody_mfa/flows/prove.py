@@ -67,7 +67,7 @@ def backed_up_by(ctx: Context, account: Account, challenge: Challenge) -> Factor
 
 def allowed(step: gate.Prove, kind: FactorKind) -> bool:
     """Whether this factor may be proven (or may stand in) now."""
-    return kind in step.factors or is_backup(step, kind)
+    return kind in step.factors or kind in step.alternatives or is_backup(step, kind)
 
 
 def held(ctx: Context, challenge: Challenge, kind: FactorKind) -> tuple[Credential, ...]:
