@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import after_this_request, g, redirect, request, session, url_for
+from flask_login import login_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -162,8 +163,6 @@ def sign_in_now(
     method: str,
 ) -> BaseResponse:
     """What `mfa.sign_in` does: `login_user`, with a method, a client and a target."""
-    from flask_login import login_user
-
     target = same_origin_path(next_url, request.host_url)
     g._mfa_method = Method(method)
     g._mfa_client = client

@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import Any
 
 from flask import current_app, flash, g, redirect, request, session, url_for
+from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -18,6 +19,7 @@ from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.web import answers, door, words
+from flask_melody_mfa.web.page import error_page
 from flask_melody_mfa.web.state import Remembered, State, context, state
 
 log = logging.getLogger("flask_melody_mfa")
@@ -215,8 +217,6 @@ def by_loader() -> Seen:
 
 def current_account(here: State) -> Account | None:
     """The account of Flask-Login's current user; None for nobody."""
-    from flask_login import current_user
-
     user = current_user._get_current_object()
     if user is None or not getattr(user, "is_authenticated", False):
         return None
@@ -329,9 +329,7 @@ def give_up(seen: Seen) -> None:
 def fault(error: MfaError) -> BaseResponse:
     """Answer what went wrong before anybody was let in."""
     if answers.is_navigation():
-        from flask_melody_mfa.web.pages import common
-
-        return common.error_page(error)
+        return error_page(error)
     return answers.problem(error)
 
 

@@ -10,9 +10,8 @@ from flask import has_request_context
 
 from flask_melody_mfa.core.errors import MfaError, NotDelivered
 from flask_melody_mfa.core.types import Account, Event, Message
-from flask_melody_mfa.flows import people
+from flask_melody_mfa.flows import messages, people
 from flask_melody_mfa.signals import BY_NAME
-from flask_melody_mfa.store.log import record
 from flask_melody_mfa.web import notices, words
 from flask_melody_mfa.web.mail import render_mail, send_mail
 from flask_melody_mfa.web.sms import load_provider, render_sms
@@ -93,9 +92,7 @@ def send_notice(here: State, account: Account, event: Event, message: Message) -
         try:
             deliver(here, message, event=event)
         except NotDelivered:
-            ctx = context(actor="system")
-            failed = ctx.event("message_failed", account.key, outcome="failed", notice=event.type)
-            ctx.store.run(partial(record, events=(failed,)))
+            messages.note_lost_notice(context(actor="system"), account.key, event.type)
             raise
 
 
