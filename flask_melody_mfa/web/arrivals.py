@@ -70,6 +70,8 @@ def conclude(response: BaseResponse) -> Any:
     if arrival.next_url is None and 300 <= response.status_code < 400:
         arrival.next_url = same_origin_path(location, request.host_url)
     held = door.mark()
+    if here.settings.mfa_guard:
+        arrival.parked.update(door.park_messages() | door.login_view())
     try:
         if held.get("s"):
             sign_in.sign_out(context(), held["s"])
