@@ -79,7 +79,7 @@ def conclude(response: BaseResponse) -> Any:
             context(arrival.client),
             arrival.account,
             method=arrival.method,
-            parked=arrival.parked,
+            parked=arrival.parked | door.remembered_wish(arrival.parked),
             next_url=arrival.next_url,
             replaces=held.get("c"),
         )
@@ -113,6 +113,7 @@ def hold_back(
         send_first(arrival, begun)
     if not guarded:
         return response
+    response.close()
     if 300 <= response.status_code < 400 or response.mimetype == answers.PAGE:
         target = url_for("mfa.challenge.start", next=arrival.next_url)
         return answers.no_store(redirect(target, 303 if request.method != "GET" else 302))

@@ -252,7 +252,7 @@ def guard() -> Any:
     if seen.at in (At.ANONYMOUS, At.SATISFIED):
         return None
     if seen.at is At.REFUSED:
-        if endpoint in answers.login_endpoints() or is_left_alone(here, endpoint):
+        if answers.is_login_view(endpoint) or is_left_alone(here, endpoint):
             return None
         if answers.is_page_request():
             return answers.to_login(answers.this_path(), PLEASE_SIGN_IN)
@@ -260,7 +260,7 @@ def guard() -> Any:
     if is_logout(here, endpoint):
         give_up(seen)
         return None
-    if is_left_alone(here, endpoint) or endpoint in answers.login_endpoints():
+    if is_left_alone(here, endpoint) or answers.is_login_view(endpoint):
         return None
     if seen.at is At.PENDING and request.method == "POST" and began_here(endpoint):
         return None
