@@ -43,7 +43,7 @@ def arrived(_app: Any, *, user: Any, **_: Any) -> None:
         and seen.at is At.SATISFIED
         and standing is not None
         and standing.row.user_key == account.key
-        and standing.holding.enrolled
+        and (standing.holding.enrolled or standing.holding.passkeys)
     ):
         return  # the same user again, in a session that proved something: nothing changes
     first = "_mfa_arrival" not in g
