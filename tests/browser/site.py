@@ -122,6 +122,7 @@ class Visitor:
         )
         self.context.set_default_timeout(10_000)
         self.page = self.context.new_page()
+        self.language = browser.get("locale", "en")
         self.console: list[str] = []
         self.page.on("console", lambda message: self.console.append(message.text))
         self.page.on("pageerror", lambda error: self.console.append(str(error)))
@@ -150,7 +151,10 @@ class Visitor:
         query = urlencode({"next": next_path})
         form = {"email": self.email, "password": "pw", **fields}
         answer = self.context.request.post(
-            f"{self.site.base}/login?{query}", form=form, max_redirects=0
+            f"{self.site.base}/login?{query}",
+            form=form,
+            headers={"Accept-Language": self.language},
+            max_redirects=0,
         )
         return self.go(answer.headers["location"])
 

@@ -40,7 +40,9 @@ def picture(page: Any, stop: Stop, language: str) -> None:
 @pytest.mark.parametrize("stop", STOPS, ids=lambda stop: stop.name)
 def test_the_page_holds(visit: Any, axe: str, stop: Stop, language: str) -> None:
     tag = language.replace("_", "-")
-    visitor = visit(holds=stop.holds, config=stop.config, user=stop.user, locale=tag, reduced_motion="reduce")
+    visitor = visit(
+        holds=stop.holds, config=stop.config, user=stop.user, locale=tag, reduced_motion="reduce"
+    )
     stop.reach(visitor)
     page = visitor.page
     said = [line for line in visitor.console if "Failed to load resource" not in line]

@@ -228,11 +228,10 @@ def show(
         values["phase"] = "code" if values["sent"] else "number"
         values["destination"] = sms.readable(kept.get("destination", ""))
         typed = request.form.get("phone_number", "")[:40]
-        values["phone_value"] = typed or kept.get("destination") or here.account.phone or ""
+        known = kept.get("destination") or here.account.phone or ""
+        values["phone_value"] = typed or sms.readable(known)
         values["phone_error"] = say.mfa_text(destination_error)
-        values["countries"] = words.country_names(
-            here.ctx.settings.mfa_sms_countries, say.locale
-        )
+        values["countries"] = words.country_names(here.ctx.settings.mfa_sms_countries, say.locale)
     return common.render(f"mfa/enroll/{kind.value}.html", status, **values)
 
 
