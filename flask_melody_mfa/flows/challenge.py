@@ -180,6 +180,12 @@ def owed(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
     return step
 
 
+def preferred(step: gate.Prove, holding: Holding) -> FactorKind | None:
+    """Of several factors the one used last, else the first in order; None where none is asked."""
+    used = {FactorKind(row.kind): row.last_used_at or 0 for row in holding.credentials}
+    return max(step.factors, key=lambda kind: used.get(kind, 0), default=None)
+
+
 def read_challenge(session: Session, row: ChallengeRow) -> Challenge:
     """A challenge with what its account holds right now."""
     return Challenge(

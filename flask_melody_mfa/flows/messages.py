@@ -80,12 +80,6 @@ def note(
     ctx.tell(account, events)
 
 
-def note_lost_notice(ctx: Context, user_key: str, notice: str) -> None:
-    """Record that a notice did not leave. `notice`: the event that it was to tell."""
-    failed = ctx.event("message_failed", user_key, outcome="failed", notice=notice)
-    ctx.store.run(lambda session: record(session, (failed,)))
-
-
 def charge_message(
     ctx: Context, session: Session, user_key: str, kind: FactorKind, destination: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,12 @@ def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
             continue
         found.append({"code": code, "name": (name or code).capitalize()})
     return found
+
+
+def country_names(codes: Iterable[str], locale: str) -> list[str]:
+    """Countries (ISO codes) by their names in a language, in its order as far as code points go."""
+    names = Locale.parse(locale.replace("-", "_")).territories
+    return sorted(names.get(code, code) for code in codes)
 
 
 def match(wanted: list[str], offered: tuple[str, ...]) -> str | None:
@@ -131,11 +138,9 @@ LOCKED_HELP = mfa_lazy(
 
 STUCK = {
     "recovery_needs_factor": mfa_lazy(
-        "A recovery code alone is not enough here. Prove one of your other factors, or ask the "
-        "people who run this service for help."
+        "A recovery code alone is not enough here: one of your other sign-in steps is needed, too."
     ),
 }
 STUCK_OTHERWISE = mfa_lazy(
-    "Your account needs a second factor that you cannot use or set up right now. Please ask the "
-    "people who run this service for help."
+    "Your account needs a second sign-in step that you cannot use or set up right now."
 )

@@ -767,3 +767,22 @@ def test_use_keeps_an_idle_session_alive(make_host: Make) -> None:
             assert person.signed_in()
         clock.tick(601)
         assert not person.signed_in()
+
+
+def test_the_first_code_goes_out_for_the_factor_that_was_used_last(make_host: Make) -> None:
+    host = make_host()
+    ada = host.user(phone=PHONE)
+    host.enroll(ada, "otp", "sms", "email")
+    person = Person(host)
+    person.sign_in()
+    assert person.follow().request.path == "/mfa/challenge/otp"
+    assert not host.sent, "an authenticator comes first, and nothing is sent for it"
+    person.post("/mfa/challenge/email/send")
+    person.code(host.last_code())
+    assert person.signed_in()
+    host.sent.clear()
+    again = Person(host)
+    again.sign_in()
+    assert [mail.to for mail in host.mails()] == ["ada@example.org"]
+    assert again.follow().request.path == "/mfa/challenge/email"
+    assert again.code(host.last_code()).status_code == 303
