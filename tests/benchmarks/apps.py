@@ -187,9 +187,7 @@ def least(url: str) -> Site:
         kept = db.session.get_one(OtpSecret, user.id)
         step = step_of(kept.secret, request.form["code"])
         if step is not None:
-            used = update(OtpSecret).where(
-                OtpSecret.user_id == user.id, OtpSecret.last_step < step
-            )
+            used = update(OtpSecret).where(OtpSecret.user_id == user.id, OtpSecret.last_step < step)
             if db.session.execute(used.values(last_step=step)).rowcount:
                 db.session.commit()
                 session.pop("waiting")
