@@ -131,12 +131,19 @@ class Proof:
 
     `setup`: by the code that confirmed an enrollment (never a later proof, T07).
     `backup`: by an email code that stood in for another factor.
+    `device`: the id of the remembered device that stood in for the factor; else None.
     """
 
     kind: FactorKind
     at: Instant
     setup: bool = False
     backup: bool = False
+    device: str | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """A proof of the factor itself: nothing stood in for it."""
+        return not self.backup and self.device is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,15 +77,24 @@ class Challenge:
 def proofs_to_text(proofs: Iterable[Proof]) -> str:
     """Proofs as they are stored."""
     return json.dumps(
-        [[proof.kind.value, proof.at, int(proof.setup), int(proof.backup)] for proof in proofs]
+        [
+            [proof.kind.value, proof.at, int(proof.setup), int(proof.backup), proof.device]
+            for proof in proofs
+        ]
     )
 
 
 def proofs_from_text(text: str) -> tuple[Proof, ...]:
     """Stored proofs."""
     return tuple(
-        Proof(kind=FactorKind(kind), at=at, setup=bool(setup), backup=bool(backup))
-        for kind, at, setup, backup in json.loads(text)
+        Proof(
+            kind=FactorKind(kind),
+            at=at,
+            setup=bool(setup),
+            backup=bool(backup),
+            device=device[0] if device else None,
+        )
+        for kind, at, setup, backup, *device in json.loads(text)
     )
 
 
@@ -94,7 +103,8 @@ def with_proof(proofs: tuple[Proof, ...], new: Proof) -> tuple[Proof, ...]:
     rest = tuple(
         old
         for old in proofs
-        if (old.kind, old.setup, old.backup) != (new.kind, new.setup, new.backup)
+        if (old.kind, old.setup, old.backup, old.device)
+        != (new.kind, new.setup, new.backup, new.device)
     )
     return (*rest, new)
 
@@ -124,12 +134,15 @@ def gate_facts(
         enrolled=enrolled,
         disabled=holding.disabled & enrolled,
         must_set_up=holding.must_set_up,
+        passkeys=holding.passkeys,
+        recovery_codes=holding.recovery_codes,
         available=frozenset(available),
         email_verified=bool(
             ctx.can_mail and account is not None and account.email and account.email_verified
         ),
-        proven=frozenset(proof.kind for proof in proofs if not proof.backup),
+        proven=frozenset(proof.kind for proof in proofs if proof.is_own),
         backed_up=frozenset(proof.kind for proof in proofs if proof.backup),
+        device=frozenset(proof.kind for proof in proofs if proof.device is not None),
         grace=required_from is not None and ctx.now < required_from,
     )
 
@@ -149,7 +162,7 @@ def owed(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
             factors=challenge.goal.factors or None,
             phishing_resistant=challenge.goal.phishing_resistant,
             fresh=frozenset(
-                proof.kind for proof in challenge.proofs if not proof.backup and not proof.setup
+                proof.kind for proof in challenge.proofs if proof.is_own and not proof.setup
             ),
             password_fresh=True,  # it was, when the step-up was opened
         )
@@ -165,6 +178,12 @@ def owed(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
     if challenge.goal.put_off and isinstance(step, gate.SetUp) and step.may_skip:
         return gate.Satisfied()
     return step
+
+
+def preferred(step: gate.Prove, holding: Holding) -> FactorKind | None:
+    """Of several factors the one used last, else the first in order; None where none is asked."""
+    used = {FactorKind(row.kind): row.last_used_at or 0 for row in holding.credentials}
+    return max(step.factors, key=lambda kind: used.get(kind, 0), default=None)
 
 
 def read_challenge(session: Session, row: ChallengeRow) -> Challenge:

@@ -23,11 +23,20 @@ from flask_melody_mfa.core.types import (
     Proof,
 )
 from flask_melody_mfa.flows import messages, tries
-from flask_melody_mfa.flows.challenge import Challenge, gate_facts, owed, with_proof
+from flask_melody_mfa.flows.challenge import (
+    Challenge,
+    gate_facts,
+    owed,
+    preferred,
+    with_proof,
+)
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import Finished, advance
 from flask_melody_mfa.store import challenges, credentials
 from flask_melody_mfa.store.log import record
+
+SENT = (FactorKind.EMAIL, FactorKind.SMS)
+"""The factors whose codes we send."""
 
 
 def wanted(ctx: Context, account: Account, challenge: Challenge) -> gate.Prove:
@@ -67,7 +76,7 @@ def backed_up_by(ctx: Context, account: Account, challenge: Challenge) -> Factor
 
 def allowed(step: gate.Prove, kind: FactorKind) -> bool:
     """Whether this factor may be proven (or may stand in) now."""
-    return kind in step.factors or is_backup(step, kind)
+    return kind in step.factors or kind in step.alternatives or is_backup(step, kind)
 
 
 def held(ctx: Context, challenge: Challenge, kind: FactorKind) -> tuple[Credential, ...]:
@@ -93,6 +102,13 @@ def send(ctx: Context, account: Account, challenge: Challenge, kind: FactorKind)
         ctx.env(challenge.row.id), account, held(ctx, challenge, kind)
     )
     messages.send_code(ctx, account, challenge.row, kind, prompt)
+
+
+def send_preferred(ctx: Context, account: Account, challenge: Challenge, step: gate.Prove) -> None:
+    """Send the code that is asked for first, where it is one that is sent. Raises as `send`."""
+    kind = preferred(step, challenge.holding)
+    if kind in SENT:
+        send(ctx, account, challenge, kind)
 
 
 def prove(

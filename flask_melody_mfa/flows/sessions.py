@@ -45,7 +45,7 @@ class Standing:
     @property
     def levels(self) -> frozenset[FactorKind]:
         """The factors that count as proven."""
-        return frozenset(proof.kind for proof in self.proofs if not proof.backup)
+        return frozenset(proof.kind for proof in self.proofs if proof.is_own)
 
 
 def has_aged(ctx: Context, row: SessionRow) -> bool:
@@ -122,11 +122,11 @@ class Requirement:
 
 
 def fresh_kinds(ctx: Context, standing: Standing, max_age: int | None) -> frozenset[FactorKind]:
-    """The factors proven recently enough. Never a backup, never the code of a set-up."""
+    """The factors proven recently enough. Never what stood in, never the code of a set-up."""
     return frozenset(
         proof.kind
         for proof in standing.proofs
-        if not proof.backup
+        if proof.is_own
         and not proof.setup
         and (max_age is None or is_recent(ctx, proof.at, max_age))
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Executable
@@ -15,8 +16,14 @@ from flask_melody_mfa.store.tables import (
     Address,
     ChallengeRow,
     CredentialRow,
+    Device,
+    EmbeddedSession,
     EventRow,
     FactorState,
+    NoticeRow,
+    Passkey,
+    PasskeyUser,
+    RecoveryCode,
     SessionRow,
     User,
 )
@@ -41,6 +48,8 @@ class Holding:
     locked_until: Instant | None = None
     must_set_up: frozenset[FactorKind] = frozenset()
     disabled: frozenset[FactorKind] = frozenset()
+    passkeys: int = 0
+    recovery_codes: int = 0
     credentials: tuple[CredentialRow, ...] = field(default=(), repr=False)
 
     @property
@@ -58,10 +67,24 @@ def kinds_of(text: str) -> frozenset[FactorKind]:
     return frozenset(FactorKind(part) for part in text.split(",") if part)
 
 
+def usable_beside(user_key: Any) -> tuple[Any, Any]:
+    """How many passkeys and unspent recovery codes an account has, as columns of a SELECT."""
+    return (
+        select(func.count())
+        .select_from(Passkey)
+        .where(Passkey.user_key == user_key)
+        .scalar_subquery(),
+        select(func.count())
+        .select_from(RecoveryCode)
+        .where(RecoveryCode.user_key == user_key, RecoveryCode.used_at.is_(None))
+        .scalar_subquery(),
+    )
+
+
 def read_holding(session: Session, user_key: str) -> Holding:
     """Everything that the gate must know of an account, in two statements."""
     rows = session.execute(
-        select(User, CredentialRow)
+        select(User, CredentialRow, *usable_beside(user_key))
         .outerjoin(CredentialRow, CredentialRow.user_key == User.user_key)
         .where(User.user_key == user_key)
         .order_by(CredentialRow.id)
@@ -83,6 +106,8 @@ def read_holding(session: Session, user_key: str) -> Holding:
         locked_until=user.locked_until,
         must_set_up=kinds_of(user.must_set_up),
         disabled=frozenset(FactorKind(kind) for kind in disabled),
+        passkeys=rows[0][2],
+        recovery_codes=rows[0][3],
         credentials=tuple(row[1] for row in rows if row[1] is not None),
     )
 
@@ -256,7 +281,25 @@ def free_factor(session: Session, user_key: str, kinds: Sequence[FactorKind]) ->
     )
 
 
+OF_AN_ACCOUNT: tuple[Any, ...] = (
+    CredentialRow,
+    FactorState,
+    Passkey,
+    PasskeyUser,
+    RecoveryCode,
+    Device,
+    Address,
+    ChallengeRow,
+    SessionRow,
+    EmbeddedSession,
+    NoticeRow,
+    EventRow,
+    User,
+)
+"""Every table with rows of one account."""
+
+
 def erase(session: Session, user_key: str) -> None:
     """Delete every row of an account; nothing is left for a namesake to inherit."""
-    for table in (CredentialRow, FactorState, Address, ChallengeRow, SessionRow, EventRow, User):
+    for table in OF_AN_ACCOUNT:
         session.execute(delete(table).where(table.user_key == user_key))

@@ -8,6 +8,7 @@ from sqlalchemy import and_, select, update
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.types import FactorKind, Instant
+from flask_melody_mfa.store import accounts
 from flask_melody_mfa.store.accounts import Holding, kinds_of, rows_changed
 from flask_melody_mfa.store.tables import CredentialRow, FactorState, SessionRow, User
 
@@ -22,7 +23,13 @@ def find(session: Session, token_hash: str) -> SessionRow | None:
 def find_with_holding(session: Session, token_hash: str) -> tuple[SessionRow, Holding] | None:
     """A session and what its account holds, in one statement (the guard's re-read)."""
     rows = session.execute(
-        select(SessionRow, User, CredentialRow.kind, FactorState.kind)
+        select(
+            SessionRow,
+            User,
+            CredentialRow.kind,
+            FactorState.kind,
+            *accounts.usable_beside(SessionRow.user_key),
+        )
         .outerjoin(User, User.user_key == SessionRow.user_key)
         .outerjoin(CredentialRow, CredentialRow.user_key == SessionRow.user_key)
         .outerjoin(
@@ -39,13 +46,15 @@ def find_with_holding(session: Session, token_hash: str) -> tuple[SessionRow, Ho
     row: SessionRow = rows[0][0]
     user: User | None = rows[0][1]
     # Only the kinds matter to the gate; the sealed credentials are not fetched here.
-    kinds = {kind for _, _, kind, _ in rows if kind}
+    kinds = {found[2] for found in rows if found[2]}
     return row, Holding(
         user_key=row.user_key,
         known=user is not None,
         version=user.version if user else 0,
         must_set_up=kinds_of(user.must_set_up) if user else frozenset(),
-        disabled=frozenset(FactorKind(kind) for _, _, _, kind in rows if kind),
+        disabled=frozenset(FactorKind(found[3]) for found in rows if found[3]),
+        passkeys=rows[0][4],
+        recovery_codes=rows[0][5],
         credentials=tuple(CredentialRow(kind=kind) for kind in sorted(kinds)),
     )
 

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.errors import MfaError, MfaRequired
-from flask_melody_mfa.core.types import Account, FactorKind, Method
+from flask_melody_mfa.core.types import Account, Method
 from flask_melody_mfa.flows import prove, sign_in
 from flask_melody_mfa.web import answers, door, guard, words
 from flask_melody_mfa.web.guard import At, Seen
@@ -43,7 +43,7 @@ def arrived(_app: Any, *, user: Any, **_: Any) -> None:
         and seen.at is At.SATISFIED
         and standing is not None
         and standing.row.user_key == account.key
-        and standing.holding.enrolled
+        and (standing.holding.enrolled or standing.holding.passkeys)
     ):
         return  # the same user again, in a session that proved something: nothing changes
     first = "_mfa_arrival" not in g
@@ -118,15 +118,13 @@ def hold_back(
 
 def send_first(arrival: Arrival, begun: sign_in.Begun) -> None:
     """Send the first message, where a code is the first thing owed. A failure shows on the page."""
-    match begun.step:
-        case gate.Prove(factors=(FactorKind.EMAIL | FactorKind.SMS as kind, *_)):
-            ctx = context(
-                arrival.client, locale=words.current_locale(state().settings.mfa_languages)
-            )
-            try:
-                prove.send(ctx, arrival.account, begun.challenge, kind)
-            except MfaError as error:
-                log.info("The first code was not sent: %s", error.code)
+    if not isinstance(begun.step, gate.Prove):
+        return
+    ctx = context(arrival.client, locale=words.current_locale(state().settings.mfa_languages))
+    try:
+        prove.send_preferred(ctx, arrival.account, begun.challenge, begun.step)
+    except MfaError as error:
+        log.info("The first code was not sent: %s", error.code)
 
 
 def departed(_app: Any, **_: Any) -> None:

@@ -251,7 +251,7 @@ def mfa_status() -> Status:
     standing = seen.standing
     if standing is None:
         return Status(satisfied=seen.at is At.SATISFIED, client=seen.client)
-    proven = {p.kind.value: p.at for p in standing.proofs if not p.backup}
+    proven = {p.kind.value: p.at for p in standing.proofs if p.is_own}
     return Status(
         satisfied=seen.at is At.SATISFIED,
         method=standing.row.method,

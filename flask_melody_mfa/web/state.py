@@ -119,6 +119,7 @@ class State:
     client_of_endpoint: dict[str | None, str | None] = field(default_factory=dict)
     views_checked: bool = False
     sent: list[Any] = field(default_factory=list)
+    looked_for_due_at: Instant = field(default_factory=lambda: time.time_ns() // 1_000_000)
     _settings: Settings | None = None
     _for_clients: dict[str, Settings] = field(default_factory=dict)
     _store: Store | None = None
@@ -251,7 +252,7 @@ class State:
         return None if user is None else self.describe(user)
 
     def deliver_later(self, job: Callable[[], None]) -> None:
-        """Hand a job to the host's queue, or to our pool."""
+        """Hand a job to the host's queue, or to our pool. It runs in a context of this app."""
         if self.hooks.deliver_later is not None:
             try:
                 self.hooks.deliver_later(job)
@@ -260,7 +261,12 @@ class State:
             return
         if self.pool is None:
             self.pool = DeliverPool(inline=self.app.testing)
-        self.pool.submit(job)
+
+        def in_context() -> None:
+            with self.app.app_context():
+                job()
+
+        self.pool.submit(in_context)
 
 
 def state() -> State:

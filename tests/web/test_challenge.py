@@ -131,8 +131,8 @@ def test_two_authenticators_share_the_tries_but_not_the_replay_mark(host: Host, 
 @pytest.mark.check("T06", "T08")
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "12345", "1e5", "abcdef", "１２３４５６", "¹²³⁴⁵⁶", "𝟏𝟐𝟑𝟒𝟓𝟔", "1" * 10_000, "12\x0034",
-     "null", "[]", '{"$ne":""}', "true", "-123456", "12345678901"],
+    ["", " ", "12345", "1e5", "abcdef", "１２３４５６", "¹²³⁴⁵⁶", "𝟏𝟐𝟑𝟒𝟓𝟔", "1" * 10_000,
+     "12\x0034", "null", "[]", '{"$ne":""}', "true", "-123456", "12345678901"],
 )  # fmt: skip
 def test_what_is_no_code_is_malformed_and_costs_no_try(host: Host, ada: int, text: str) -> None:
     person = arrive(host)
@@ -767,3 +767,22 @@ def test_use_keeps_an_idle_session_alive(make_host: Make) -> None:
             assert person.signed_in()
         clock.tick(601)
         assert not person.signed_in()
+
+
+def test_the_first_code_goes_out_for_the_factor_that_was_used_last(make_host: Make) -> None:
+    host = make_host()
+    ada = host.user(phone=PHONE)
+    host.enroll(ada, "otp", "sms", "email")
+    person = Person(host)
+    person.sign_in()
+    assert person.follow().request.path == "/mfa/challenge/otp"
+    assert not host.sent, "an authenticator comes first, and nothing is sent for it"
+    person.post("/mfa/challenge/email/send")
+    person.code(host.last_code())
+    assert person.signed_in()
+    host.sent.clear()
+    again = Person(host)
+    again.sign_in()
+    assert [mail.to for mail in host.mails()] == ["ada@example.org"]
+    assert again.follow().request.path == "/mfa/challenge/email"
+    assert again.code(host.last_code()).status_code == 303

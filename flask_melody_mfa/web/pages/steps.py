@@ -92,14 +92,11 @@ def page_of(here: Here) -> str:
 
 
 def preferred(here: Here, step: gate.Prove) -> FactorKind:
-    """Which of several factors to ask for first: the one used last, else the first in order."""
-    offered = [kind for kind in step.factors if kind in LABELS]
-    if not offered:
-        return FactorKind.EMAIL
-    used = {
-        FactorKind(row.kind): row.last_used_at or 0 for row in here.challenge.holding.credentials
-    }
-    return max(offered, key=lambda kind: (used.get(kind, 0), -offered.index(kind)))
+    """Which page to show first: the factor's used last, else that of the first alternative."""
+    kind = challenges.preferred(step, here.challenge.holding)
+    if kind is not None:
+        return kind
+    return next((kind for kind in LABELS if kind in step.alternatives), FactorKind.EMAIL)
 
 
 def ways(here: Here, step: gate.Prove, current: FactorKind) -> list[dict[str, Any]]:
@@ -136,11 +133,9 @@ def send_next() -> None:
     try:
         g.pop("_mfa_challenge", None)
         now = Here()
-        match now.step():
-            case gate.Prove(factors=(FactorKind.EMAIL | FactorKind.SMS as kind,)):
-                prove.send(now.ctx, now.account, now.challenge, kind)
-            case _:
-                return
+        step = now.step()
+        if isinstance(step, gate.Prove):
+            prove.send_preferred(now.ctx, now.account, now.challenge, step)
     except MfaError as error:
         log.info("The next code was not sent: %s", error.code)
 
