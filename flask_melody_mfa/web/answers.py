@@ -110,12 +110,17 @@ def login_url(next_path: str | None = None) -> str:
     return target
 
 
-def is_login_view(endpoint: str) -> bool:
-    """Whether this request goes to a login view of the host's, named by endpoint or by path."""
+def login_views() -> set[str]:
+    """The host's login views, by endpoint or by path, as Flask-Login knows them."""
     manager = door.login_manager()
     views = {getattr(manager, "login_view", None)}
     views.update((getattr(manager, "blueprint_login_views", None) or {}).values())
-    return endpoint in views or request.path in views
+    return {view for view in views if view}
+
+
+def is_login_view(endpoint: str) -> bool:
+    """Whether this request goes to a login view of the host's."""
+    return bool(login_views() & {endpoint, request.path})
 
 
 def to_login(next_path: str | None = None, message: str | None = None) -> BaseResponse:

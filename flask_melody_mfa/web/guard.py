@@ -8,7 +8,6 @@ from enum import Enum, auto
 from typing import Any
 
 from flask import current_app, flash, g, redirect, request, session, url_for
-from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -231,7 +230,7 @@ def by_loader() -> Seen:
         return ANONYMOUS
     vouches = here.hooks.vouches_for
     client = client_of_view()
-    if vouches is not None and vouches(request):
+    if vouches is not None and here.ask("vouches_for", vouches, request):
         return Seen(at=At.SATISFIED, client=client, account=account, by_loader=True)
     step = sessions.would_owe(context(client), account, method=Method.PASSWORD)
     if isinstance(step, gate.Satisfied):
@@ -241,11 +240,8 @@ def by_loader() -> Seen:
 
 def current_account(here: State) -> Account | None:
     """The account of Flask-Login's current user; None for nobody."""
-    with here.users.quietly():
-        user = current_user._get_current_object()
-    if user is None or not getattr(user, "is_authenticated", False):
-        return None
-    return here.describe(user)
+    user = here.current_user()
+    return None if user is None else here.describe(user)
 
 
 def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
