@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, after_this_request, has_request_context
@@ -123,7 +124,9 @@ class MelodyMFA:
         """`@mfa_required` for every view of a blueprint."""
         asked = decorators.requirement(factors, max_age, client, phishing_resistant)
         self._required[blueprint.name] = asked
-        blueprint.before_request(lambda: decorators.enforce(asked))
+        # The guard finds the client; a view's own comes before the blueprint's.
+        here = replace(asked, client=None)
+        blueprint.before_request(lambda: decorators.enforce(here))
 
     def exempt(self, target: Any) -> Any:
         """Let the guard leave a view, a blueprint or an endpoint alone."""

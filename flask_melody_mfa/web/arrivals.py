@@ -17,6 +17,7 @@ from flask_melody_mfa.web import answers, door, guard, words
 from flask_melody_mfa.web.guard import At, Seen
 from flask_melody_mfa.web.state import context, state
 from flask_melody_mfa.web.urls import same_origin_path
+from flask_melody_mfa.web.view_client import client_of_view
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -52,7 +53,7 @@ def arrived(_app: Any, *, user: Any, **_: Any) -> None:
         account=account,
         parked=door.park() if here.settings.mfa_guard else {},
         method=method,
-        client=g.pop("_mfa_client", None) or guard.client_of_view(),
+        client=g.pop("_mfa_client", None),
         next_url=g.pop("_mfa_next", None),
     )
     if first:
@@ -70,6 +71,7 @@ def conclude(response: BaseResponse) -> Any:
         arrival.next_url = same_origin_path(location, request.host_url)
     held = door.mark()
     try:
+        arrival.client = arrival.client or client_of_view(lambda: arrival.account)
         if held.get("s"):
             sign_in.sign_out(context(), held["s"])
         outcome = sign_in.begin(

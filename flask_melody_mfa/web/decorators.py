@@ -140,7 +140,7 @@ def enforce(asked: Requirement) -> Any:
 def refuse(asked: Requirement) -> Any:
     """The answer to a request that does not meet a requirement, or None."""
     seen = guard.look()
-    if asked.client is not None and seen.client != asked.client and seen.standing is not None:
+    if asked.client not in (None, seen.client) and seen.at in (At.SATISFIED, At.OWED):
         seen = guard.look_as(asked.client)
         if seen.at is not At.SATISFIED:
             guard.look_again(seen)
@@ -167,7 +167,7 @@ def step_up(seen: Seen, asked: Requirement) -> Any:
         return answers.problem(StepUpRequired())
     ctx = context(asked.client or seen.client)
     token = door.mark().get("s")
-    standing = sessions.read(ctx, token) if token else None
+    standing = guard.read_session(ctx.client, token) if token else None
     if standing is None:
         door.sign_out_here()
         raise NotAuthenticated

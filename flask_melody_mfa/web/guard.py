@@ -19,6 +19,7 @@ from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.web import answers, door, words
 from flask_melody_mfa.web.state import Remembered, State, context, state
+from flask_melody_mfa.web.view_client import client_of_view
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -51,23 +52,6 @@ class Seen:
 
 
 ANONYMOUS = Seen(at=At.ANONYMOUS)
-
-
-def client_of_view() -> str | None:
-    """Whose gate applies: the view's own, its blueprint's, the hook's, or the app's."""
-    endpoint = request.endpoint
-    view = current_app.view_functions.get(endpoint) if endpoint else None
-    asked = getattr(view, "_mfa_requirement", None)
-    if asked is not None and asked.client:
-        return str(asked.client)
-    here = state()
-    for name in request.blueprints:
-        required = here.required.get(name)
-        if required is not None and required.client:
-            return str(required.client)
-    if here.hooks.client_for is not None:
-        return here.hooks.client_for(request, None)
-    return None
 
 
 def look() -> Seen:
@@ -108,7 +92,8 @@ def find_out() -> Seen:
         return Seen(at=At.PENDING)
     if flask_id is None and not door.remember_cookie_arrived():
         return by_loader() if loader is not None else ANONYMOUS
-    client = client_of_view()
+    here = state()
+    client = client_of_view(lambda: current_account(here))
     token = door.mark().get("s") if flask_id is not None else None
     if token is not None:
         return with_session(token, str(flask_id), client)
@@ -119,7 +104,8 @@ def look_as(client: str | None) -> Seen:
     """Who is there, at a client's gate."""
     token, flask_id = door.mark().get("s"), session.get("_user_id")
     if flask_id is None:
-        return look()
+        seen = look()
+        return by_loader(client) if seen.by_loader else seen
     return with_session(token, str(flask_id), client) if token else without_session(client)
 
 
@@ -131,8 +117,7 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
     window = here.settings.mfa_session_recheck_seconds * 1000
     if known is not None and known.flask_id == flask_id and 0 <= now - known.read_at < window:
         return Seen(at=At.SATISFIED, client=client, standing=known.standing)
-    ctx = context(client)
-    standing = sessions.read(ctx, token)
+    standing = read_session(client, token)
     if standing is None:
         # Ended, or unknown: signed out. A new gate is for a new sign-in only.
         door.sign_out_here()
@@ -157,6 +142,21 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
     )
 
 
+def read_session(client: str | None, token: str) -> Standing | None:
+    """A live session at a client's gate, both as they are now: one statement.
+
+    Raises `ClientDisabled`, `UnknownClient`.
+    """
+    ctx = context(client, however_old=True)
+    standing = sessions.read(ctx, token)
+    if standing is None or client is None or not sessions.is_stored(ctx):
+        return standing
+    settings = state().clients.note(client, standing.client).settings
+    if settings is ctx.settings:
+        return standing
+    return sessions.stand(context(client), standing.row, standing.holding)
+
+
 def without_session(client: str | None) -> Seen:
     """Flask-Login's user, and no MFA session: a remember cookie, or older than the extension."""
     here = state()
@@ -164,7 +164,7 @@ def without_session(client: str | None) -> Seen:
     if account is None:
         return ANONYMOUS
     if "_user_id" not in session:
-        return by_loader()
+        return by_loader(client)
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
     ctx = context(client)
@@ -197,14 +197,14 @@ def begun_by(account: Account) -> bool:
     return running.purpose == challenges.SIGN_IN and running.row.user_key == account.key
 
 
-def by_loader() -> Seen:
+def by_loader(client: str | None = None) -> Seen:
     """A user of Flask-Login's request loader: no browser session, so no proof can be had."""
     here = state()
     account = current_account(here)
     if account is None:
         return ANONYMOUS
     vouches = here.hooks.vouches_for
-    client = client_of_view()
+    client = client or client_of_view(lambda: account)
     if vouches is not None and vouches(request):
         return Seen(at=At.SATISFIED, client=client, account=account, by_loader=True)
     step = sessions.would_owe(context(client), account, method=Method.PASSWORD)

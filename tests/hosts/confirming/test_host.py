@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from flask_melody_mfa.testing import enroll, otp_code  # MFA
+from flask_melody_mfa.testing import enroll  # MFA
 
-from .app import User, create_app, db, signer
+from .app import User, create_app, db
 
 
 @pytest.fixture

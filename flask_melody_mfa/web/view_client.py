@@ -1,0 +1,46 @@
+"""Which client a view belongs to (contract section 1, the guard)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from flask import current_app, request
+
+from flask_melody_mfa.core.errors import MfaError, Unavailable
+from flask_melody_mfa.core.types import Account
+from flask_melody_mfa.web.state import state
+
+log = logging.getLogger("flask_melody_mfa")
+
+
+def client_of_view(account: Callable[[], Account | None]) -> str | None:
+    """Whose gate applies: the view's own, its blueprint's, the hook's, or the app's (None).
+
+    `account()` is asked for only where the hook wants to know. Raises `Unavailable` for a hook
+    that fails: nobody knows then whose gate it would have been.
+    """
+    endpoint = request.endpoint
+    view = current_app.view_functions.get(endpoint) if endpoint else None
+    asked = getattr(view, "_mfa_requirement", None)
+    if asked is not None and asked.client:
+        return str(asked.client)
+    here = state()
+    for name in request.blueprints:
+        required = here.required.get(name)
+        if required is not None and required.client:
+            return str(required.client)
+    hook = here.hooks.client_for
+    if hook is None:
+        return None
+    try:
+        found = hook(request, account())
+    except MfaError:
+        raise
+    except Exception:
+        log.exception("client_for failed")
+        raise Unavailable from None
+    if found is not None and not isinstance(found, str):
+        log.error("client_for answered a %s; it answers a client's id or None", type(found))
+        raise Unavailable
+    return found or None
