@@ -242,6 +242,11 @@ class MelodyMFA:
         self._hooks.vouches_for = hook
         return hook
 
+    def list_users(self, hook: H) -> H:
+        """Hook: (query, cursor) → (users, next cursor or None), for the API and the panel."""
+        self._hooks.list_users = hook
+        return hook
+
     def deliver_later(self, hook: H) -> H:
         """Hook: takes a job (a callable) to run in the background."""
         self._hooks.deliver_later = hook

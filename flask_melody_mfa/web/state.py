@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app, has_request_context, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_melody_mfa.core.errors import ConfigError, Unavailable
+from flask_melody_mfa.core.errors import ConfigError, NotConfigured, Unavailable
 from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
 from flask_melody_mfa.core.types import Account, Event, Instant, Message
@@ -28,7 +28,7 @@ from flask_melody_mfa.store.vault import Vault, load_vault
 from flask_melody_mfa.web.clients import Clients
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
-from flask_melody_mfa.web.users import Users
+from flask_melody_mfa.web.users import UserPage, Users
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -253,6 +253,14 @@ class State:
         if self.hooks.find_user is not None:
             return self.hooks.find_user(login)
         return self.users.find(login) if self.users.model is not None else None
+
+    def list_users(self, query: str, cursor: str, limit: int) -> UserPage:
+        """A page of the host's users. Raises `NotConfigured` where there is no way to list them."""
+        if self.hooks.list_users is not None:
+            return UserPage(*self.hooks.list_users(query, cursor or None))
+        if self.users.model is None:
+            raise NotConfigured
+        return self.users.listed(query, cursor, limit)
 
     def account_of(self, key: str) -> Account | None:
         """The account of a key; None when the host has no such user any more."""
