@@ -17,7 +17,7 @@ from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import people, sessions
 from flask_melody_mfa.store import schema
 from flask_melody_mfa.store.tables import attach
-from flask_melody_mfa.web import arrivals, decorators, deletions, door, guard, notify
+from flask_melody_mfa.web import arrivals, decorators, deletions, door, faces, guard, notify
 from flask_melody_mfa.web.pages import blueprint
 from flask_melody_mfa.web.state import EXTENSION, Hooks, State, context, state
 from flask_melody_mfa.web.users import Users, password_checker, unwrap
@@ -72,6 +72,7 @@ class MelodyMFA:
         schema.mark_created(db.metadata)
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
+        faces.register(app, settings)
         app.url_value_preprocessors.setdefault(None, []).insert(0, guard.observe)
         app.before_request_funcs.setdefault(None, []).insert(0, decorators.at_the_door)
         app.context_processor(lambda: {"mfa_status": decorators.mfa_status})

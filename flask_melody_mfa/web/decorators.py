@@ -26,7 +26,7 @@ from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Goal
 from flask_melody_mfa.flows.sessions import Requirement
-from flask_melody_mfa.web import answers, door, guard
+from flask_melody_mfa.web import answers, door, faces, guard
 from flask_melody_mfa.web.guard import At, Seen
 from flask_melody_mfa.web.state import context, state
 
@@ -125,6 +125,7 @@ def at_the_door() -> Any:
     here = state()
     if not here.views_checked:
         check_order(here.app)
+        faces.exempt_from_csrf(here.app)
         here.views_checked = True
     return guard.guard()
 

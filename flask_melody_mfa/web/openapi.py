@@ -8,7 +8,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from pydantic.json_schema import models_json_schema
 
 from flask_melody_mfa.core import errors
@@ -32,6 +32,13 @@ RETRY_AFTER = {
 }
 HEADERS: dict[int, dict[str, Any]] = {429: RETRY_AFTER, 503: RETRY_AFTER}
 
+
+class AnyObject(BaseModel):
+    """Any JSON object."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 Mode = Literal["validation", "serialization"]
 
 
@@ -52,8 +59,15 @@ def document(face: Face) -> dict[str, Any]:
         "paths": paths,
         "components": {"schemas": schemas.get("$defs", {})},
     }
-    if face.security:
-        found["components"]["securitySchemes"] = {SECURITY: dict(face.security)}
+    return found
+
+
+def at_server(face: Face, server: str) -> dict[str, Any]:
+    """The document of a face whose operations are at an address."""
+    found = {**document(face), "servers": [{"url": server}]}
+    if face.security is not None:
+        schemes = {SECURITY: face.security(server)}
+        found["components"] = {**found["components"], "securitySchemes": schemes}
     return found
 
 
@@ -80,7 +94,7 @@ def entry(face: Face, operation: Operation, names: Any) -> dict[str, Any]:
         found["tags"] = [operation.tag]
     if operation.description:
         found["description"] = operation.description
-    listed = [*path_parts(operation.path), *query_parts(operation)]
+    listed = [*path_parts(operation.path), *query_parts(operation), *header_parts(operation)]
     if listed:
         found["parameters"] = listed
     if operation.body is not None:
@@ -90,14 +104,15 @@ def entry(face: Face, operation: Operation, names: Any) -> dict[str, Any]:
                 FORM if operation.form else JSON: {"schema": names[operation.body, "validation"]}
             },
         }
-    if face.security:
+    if face.security is not None:
         found["security"] = [] if operation.access is None else [security(face, operation)]
     return found
 
 
 def security(face: Face, operation: Operation) -> dict[str, list[str]]:
     """What an operation asks for, by the names of OpenAPI."""
-    scopes = face.security.get("flows", {}).get("clientCredentials", {}).get("scopes", {})
+    scheme = face.security("") if face.security is not None else {}
+    scopes = scheme.get("flows", {}).get("clientCredentials", {}).get("scopes", {})
     access = operation.access
     return {SECURITY: [access] if access is not None and access in scopes else []}
 
@@ -125,6 +140,15 @@ def query_parts(operation: Operation) -> list[dict[str, Any]]:
     return [
         {"name": name, "in": "query", "required": name in required, "schema": without_null(part)}
         for name, part in schema["properties"].items()
+    ]
+
+
+def header_parts(operation: Operation) -> list[dict[str, Any]]:
+    """The parameters that stand in headers; all can be left out."""
+    schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"}
+    return [
+        {"name": name, "in": "header", "required": False, "description": what, "schema": schema}
+        for name, what in operation.headers.items()
     ]
 
 

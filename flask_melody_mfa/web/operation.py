@@ -31,7 +31,7 @@ from flask_melody_mfa.core.errors import (
     UnsupportedType,
 )
 from flask_melody_mfa.web import answers
-from flask_melody_mfa.web.shapes import Query, Shape
+from flask_melody_mfa.web.shapes import Query
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -88,9 +88,10 @@ class Operation:
 
     `name`: endpoint and operationId. `path`: below the face's prefix, with `{parts}`.
     `access`: what the face's `admit` asks of the caller (a scope, say); None: nobody is asked.
-    `function` returns a `Shape` (answered with `status`), None (204), or a response of its own.
+    `function` returns a shape (answered with `status`), None (204), or a response of its own.
     `errors`: what it may raise beside what every operation may. `form`: the body is a form.
-    `told`: answers that the document tells in other words.
+    `told`: answers that the document tells in other words. `headers`: those that it reads, by
+    name, with what they are for.
     """
 
     name: str
@@ -101,7 +102,7 @@ class Operation:
     access: str | None = None
     tag: str = ""
     description: str = ""
-    body: type[Shape] | None = None
+    body: type[BaseModel] | None = None
     body_optional: bool = False
     form: bool = False
     query: type[Query] | None = None
@@ -110,6 +111,7 @@ class Operation:
     errors: tuple[type[MfaError], ...] = ()
     media_type: str = JSON
     told: tuple[Told, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def rule(self) -> str:
@@ -129,7 +131,8 @@ class Face:
     `enabled()`: whether the face answers at all; else 404. `admit(operation)`: who calls, for an
     operation with `access`; raises. `refuse(error, operation)`: the answer to an error.
     `finish(response)`: a last touch to every answer (CORS, say). `preflight()`: the answer to
-    OPTIONS, where the face has one. `security`: OpenAPI's security scheme.
+    OPTIONS, where the face has one. `security(server)`: OpenAPI's security scheme, for a face
+    at that address.
     """
 
     name: str
@@ -144,7 +147,7 @@ class Face:
     )
     finish: Callable[[BaseResponse], BaseResponse] = lambda response: response
     preflight: Callable[[], BaseResponse] | None = None
-    security: Mapping[str, Any] = field(default_factory=dict)
+    security: Callable[[str], dict[str, Any]] | None = None
 
     def blueprint(self, url_prefix: str) -> Blueprint:
         """A new blueprint, for one app. `url_prefix`: of all our addresses."""
