@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from flask_melody_mfa.core import limits, otp
+from flask_melody_mfa.core import otp
 from flask_melody_mfa.core.codes import clean_name
-from flask_melody_mfa.core.errors import Conflict, MfaError, NotConfigured, WrongProof
+from flask_melody_mfa.core.errors import CannotOpen, Conflict, MfaError, NotConfigured, WrongProof
 from flask_melody_mfa.core.types import (
     Account,
     Answer,
@@ -23,14 +23,11 @@ from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.enroll import add
 from flask_melody_mfa.store import accounts, challenges, credentials, recovery_codes, sessions
 from flask_melody_mfa.store.log import record
-from flask_melody_mfa.store.tables import CredentialRow, Passkey, SessionRow
-
-ENROLLABLE = (FactorKind.OTP, FactorKind.EMAIL, FactorKind.SMS)
+from flask_melody_mfa.store.tables import Passkey, SessionRow
 
 
 def password_changed(ctx: Context, account: Account, *, but: str | None = None) -> None:
     """A new password ends what was begun with the old: challenges, and other sessions."""
-
     end_all(ctx, account, reason="password", but=but)
 
 
@@ -77,6 +74,8 @@ def reset(
     def work(session: Session) -> tuple[Event, ...]:
         if not accounts.change_version(session, account.key):
             return ()
+        holding = accounts.read_holding(session, account.key)
+        keep_addresses(ctx, session, account, holding, kinds)
         credentials.remove(session, account.key, kinds)
         if FactorKind.PASSKEY in kinds:
             session.execute(delete(Passkey).where(Passkey.user_key == account.key))
@@ -97,6 +96,25 @@ def reset(
         return events
 
     ctx.tell(account, ctx.store.run(work))
+
+
+def keep_addresses(
+    ctx: Context,
+    session: Session,
+    account: Account,
+    holding: accounts.Holding,
+    kinds: Iterable[FactorKind],
+) -> None:
+    """An address that is removed still gets notices for a while, the one of its removal first."""
+    if FactorKind.EMAIL not in kinds:
+        return
+    for row in holding.of(FactorKind.EMAIL):
+        try:
+            address = ctx.vault.open_credential(row).destination
+        except CannotOpen:
+            continue  # what cannot be read cannot be told either; it must still be removable
+        if address:
+            session.add(ctx.vault.seal_address(address, account.key, ctx.now))
 
 
 def unlock(ctx: Context, account: Account) -> bool:
@@ -197,30 +215,6 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
         tries.refund(ctx, account.key, kind)
         raise
     return True
-
-
-def notice_addresses(ctx: Context, account: Account) -> tuple[str, ...]:
-    """Every verified address that we know of a user, and those replaced lately."""
-
-    def work(session: Session) -> tuple[str, ...]:
-        found: list[str] = []
-        if account.email and account.email_verified:
-            found.append(account.email)
-        rows = session.scalars(
-            select(CredentialRow).where(
-                CredentialRow.user_key == account.key,
-                CredentialRow.kind == FactorKind.EMAIL.value,
-            )
-        )
-        found.extend(ctx.vault.open_credential(row).destination or "" for row in rows)
-        since = ctx.now - limits.REPLACED_ADDRESS_KEPT
-        found.extend(
-            ctx.vault.open_address(row)
-            for row in credentials.replaced_addresses(session, account.key, since)
-        )
-        return tuple(dict.fromkeys(address for address in found if address))
-
-    return ctx.store.run(work)
 
 
 def status(ctx: Context, account: Account) -> dict[str, Any]:

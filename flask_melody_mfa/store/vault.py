@@ -92,16 +92,24 @@ class Vault:
 
     def seal_kept(self, row: ChallengeRow, kept: Mapping[str, Any]) -> tuple[bytes, str]:
         """What a challenge keeps of a code, and the id of the key."""
-        plain = json.dumps(dict(kept)).encode()
-        sealed = self._seal("mfa_challenge", "sealed", row.id, row.user_key, plain)
-        return sealed, self.sealer.key_id
+        return self.seal_json("mfa_challenge", row.id, row.user_key, kept)
 
     def open_kept(self, row: ChallengeRow) -> dict[str, Any]:
         """What a challenge keeps of its current code; empty without one."""
         if row.sealed is None or row.key_id is None:
             return {}
-        plain = self._open("mfa_challenge", "sealed", row.id, row.user_key, row)
-        kept: dict[str, Any] = json.loads(plain)
+        return self.open_json("mfa_challenge", row)
+
+    def seal_json(
+        self, table: str, row_id: str, user_key: str, kept: Mapping[str, Any]
+    ) -> tuple[bytes, str]:
+        """A mapping for the column `sealed` of a row, and the id of the key."""
+        plain = json.dumps(dict(kept)).encode()
+        return self._seal(table, "sealed", row_id, user_key, plain), self.sealer.key_id
+
+    def open_json(self, table: str, row: Any) -> dict[str, Any]:
+        """The mapping that a row's column `sealed` holds. Raises `CannotOpen`."""
+        kept: dict[str, Any] = json.loads(self._open(table, "sealed", row.id, row.user_key, row))
         return kept
 
     def _seal(self, table: str, column: str, row: str, user: str, plain: bytes) -> bytes:

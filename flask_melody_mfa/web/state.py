@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, has_request_context, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_melody_mfa.core.errors import ConfigError, Unavailable
@@ -20,12 +20,18 @@ from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
 from flask_melody_mfa.core.types import Account, Event, Instant, Message
 from flask_melody_mfa.factors import FACTORS
-from flask_melody_mfa.flows.context import AddressLimits, Context, DatabaseAddressLimits
+from flask_melody_mfa.flows.context import (
+    AddressLimits,
+    Context,
+    DatabaseAddressLimits,
+    Store,
+    Vault,
+    load_vault,
+)
 from flask_melody_mfa.flows.sessions import Requirement, Standing
-from flask_melody_mfa.store.database import Store
-from flask_melody_mfa.store.vault import Vault, load_vault
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
+from flask_melody_mfa.web.proxies import this_app
 from flask_melody_mfa.web.users import Users
 
 log = logging.getLogger("flask_melody_mfa")
@@ -56,11 +62,15 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A satisfied session as this process knows it. `flask_id`: Flask-Login's `_user_id`."""
+    """A satisfied session as this process knows it.
+
+    `flask_id`: Flask-Login's `_user_id`. `seen`: what the guard sees in it.
+    """
 
     read_at: Instant
     flask_id: str
     standing: Standing
+    seen: Any
 
 
 class SessionCache:
@@ -111,8 +121,10 @@ class State:
     required: dict[str, Requirement] = field(default_factory=dict)
     exempt_views: set[Any] = field(default_factory=set)
     sms_provider: Any = None
+    client_of_endpoint: dict[str | None, str | None] = field(default_factory=dict)
     views_checked: bool = False
     sent: list[Any] = field(default_factory=list)
+    looked_for_due_at: Instant = field(default_factory=lambda: time.time_ns() // 1_000_000)
     _settings: Settings | None = None
     _for_clients: dict[str, Settings] = field(default_factory=dict)
     _store: Store | None = None
@@ -245,7 +257,7 @@ class State:
         return None if user is None else self.describe(user)
 
     def deliver_later(self, job: Callable[[], None]) -> None:
-        """Hand a job to the host's queue, or to our pool."""
+        """Hand a job to the host's queue, or to our pool. It runs in a context of this app."""
         if self.hooks.deliver_later is not None:
             try:
                 self.hooks.deliver_later(job)
@@ -254,12 +266,17 @@ class State:
             return
         if self.pool is None:
             self.pool = DeliverPool(inline=self.app.testing)
-        self.pool.submit(job)
+
+        def in_context() -> None:
+            with self.app.app_context():
+                job()
+
+        self.pool.submit(in_context)
 
 
 def state() -> State:
     """The state of the current app."""
-    found: State | None = current_app.extensions.get(EXTENSION)
+    found: State | None = this_app().extensions.get(EXTENSION)
     if found is None:
         raise RuntimeError("This app has no MelodyMFA: call mfa.init_app(app, db).")
     return found

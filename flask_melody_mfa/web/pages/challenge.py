@@ -10,7 +10,6 @@ from werkzeug.wrappers import Response as BaseResponse
 from flask_melody_mfa.core import codes, gate
 from flask_melody_mfa.core.errors import (
     ChallengeOver,
-    Conflict,
     InvalidRequest,
     MfaError,
     NotAuthenticated,
@@ -44,15 +43,16 @@ def start() -> BaseResponse:
     if seen.at is At.SATISFIED and not seen.by_loader and client in state().settings.mfa_clients:
         seen = guard.look_as(client)
     if seen.at is At.OWED and not seen.by_loader:
-        open_challenge(seen, target)
+        if not open_challenge(seen, target):
+            return redirect(target or "/", 302)
         return redirect(steps.page_of(steps.Here()), 302)
     if seen.at is At.SATISFIED:
         return redirect(target or "/", 302)
     raise NotAuthenticated
 
 
-def open_challenge(seen: guard.Seen, target: str | None) -> None:
-    """Open the challenge of a signed-in browser that owes something."""
+def open_challenge(seen: guard.Seen, target: str | None) -> bool:
+    """Open the challenge of a signed-in browser that owed something; False if it no longer does."""
     ctx = context(seen.client)
     account, standing = seen.account, seen.standing
     if account is None:
@@ -82,12 +82,12 @@ def open_challenge(seen: guard.Seen, target: str | None) -> None:
                 door.clear_remember_cookie()
                 door.rotate()
             door.set_mark(c=outcome.token)
+            return True
         case sign_in.Finished():
             door.set_mark(s=outcome.token)
-            raise Conflict
-        case _:
-            door.sign_out_here()
-            raise NotAuthenticated
+            return False
+    door.sign_out_here()
+    raise NotAuthenticated
 
 
 def prove_page(kind: FactorKind) -> BaseResponse:
@@ -136,9 +136,10 @@ def show(
     notice: str = "",
     status: int = 200,
 ) -> BaseResponse:
-    """The page of one factor."""
+    """The page of one factor. `error` belongs to the code that was typed, `notice` to no field."""
     say = answers.texts()
     row = here.challenge.row
+    has_code = row.code_kind == kind.value
     sends = kind is not FactorKind.OTP
     goes_to = prove.destination(here.ctx, here.account, here.challenge, kind) if sends else ""
     settings = here.ctx.settings
@@ -149,7 +150,8 @@ def show(
         purpose=steps.shown_purpose(here),
         backup=prove.is_backup(step, kind),
         destination=codes.mask_destination(goes_to) if goes_to else "",
-        sent=sends and row.code_kind == kind.value,
+        sent=sends and has_code and row.sent_at is not None,
+        undelivered=sends and has_code and row.sent_at is None,
         just_sent=request.args.get("sent") == "1",
         resend_in=wait(here) if sends else 0,
         minutes=settings.mfa_code_seconds // 60 or 1,
@@ -189,7 +191,7 @@ def send_page(kind: FactorKind) -> BaseResponse:
         answers.retry_after(response, error)
         return response
     except NotDelivered as error:
-        response = show(here, step, kind, error=words.REASONS["not_delivered"], status=503)
+        response = show(here, step, kind, notice=words.REASONS["not_delivered"], status=503)
         answers.retry_after(response, error)
         return response
     return common.go(url_for(f"mfa.challenge.{kind.value}", sent=1, **common.keeping_next()))
