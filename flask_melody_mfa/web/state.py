@@ -16,11 +16,13 @@ from flask import Flask, has_request_context, request
 from flask_login import current_user
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_melody_mfa.core.errors import ConfigError, MfaError, Unavailable
+from flask_melody_mfa.core.errors import ConfigError, MfaError, NotConfigured, Unavailable
 from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
+from flask_melody_mfa.core.signed import Purpose, Signer
 from flask_melody_mfa.core.types import Account, Event, Instant, Message
 from flask_melody_mfa.factors import FACTORS
+from flask_melody_mfa.flows.clients import stored
 from flask_melody_mfa.flows.context import (
     AddressLimits,
     Context,
@@ -30,10 +32,11 @@ from flask_melody_mfa.flows.context import (
     load_vault,
 )
 from flask_melody_mfa.flows.sessions import Requirement, Standing
+from flask_melody_mfa.web.clients import Clients
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
 from flask_melody_mfa.web.proxies import this_app
-from flask_melody_mfa.web.users import Users, password_checker, unwrap
+from flask_melody_mfa.web.users import UserPage, Users, password_checker, unwrap
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -99,6 +102,12 @@ class SessionCache:
                 if entry.standing.row.user_key == user_key:
                     del self._held[key]
 
+    def drop_client(self, client: str | None) -> None:
+        """Forget what was found at a client's gate."""
+        with self._lock:
+            for key in [key for key in self._held if key[1] == client]:
+                del self._held[key]
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
@@ -127,10 +136,11 @@ class State:
     sent: list[Any] = field(default_factory=list)
     looked_for_due_at: Instant = field(default_factory=lambda: time.time_ns() // 1_000_000)
     _settings: Settings | None = None
-    _for_clients: dict[str, Settings] = field(default_factory=dict)
+    _clients: Clients | None = None
     _store: Store | None = None
     _vault: Vault | None = None
     _limits: AddressLimits | None = None
+    _signers: dict[Purpose, Signer] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -161,20 +171,26 @@ class State:
         """Whether there is a way to send SMS."""
         return bool(self.hooks.send_sms or settings.mfa_sms_provider)
 
-    def settings_for(self, client: str | None) -> Settings:
-        """The settings with a client's overrides. An unknown client closes, never opens."""
+    @property
+    def clients(self) -> Clients:
+        """The clients, as this process knows them."""
+        if self._clients is None:
+            with self._lock:
+                self._clients = self._clients or Clients(
+                    lambda: self.settings,
+                    lambda client_id: stored(self.store, client_id),
+                    lambda: self.clock(),
+                )
+        return self._clients
+
+    def settings_for(self, client: str | None, *, however_old: bool = False) -> Settings:
+        """The settings with a client's overrides. An unknown client closes, never opens.
+
+        Raises `UnknownClient`, `ClientDisabled`, `Unavailable`.
+        """
         if client is None:
             return self.settings
-        found = self._for_clients.get(client)
-        if found is None:
-            overrides = self.settings.mfa_clients.get(client)
-            if overrides is None:
-                log.error("Unknown MFA client")
-                raise Unavailable
-            found = self._for_clients[client] = self.settings.for_client(
-                overrides, source="client code"
-            )
-        return found
+        return self.clients.get(client, however_old=however_old).settings
 
     @property
     def store(self) -> Store:
@@ -219,6 +235,13 @@ class State:
                     sealer = Sealer(self.settings.mfa_secret_keys)
                     self._vault = load_vault(self.store, sealer, self.clock())
         return self._vault
+
+    def signer(self, purpose: Purpose) -> Signer:
+        """What signs and reads the values of one purpose."""
+        found = self._signers.get(purpose)
+        if found is None:
+            found = self._signers[purpose] = Signer(self.settings.mfa_secret_keys, purpose)
+        return found
 
     @property
     def address_limits(self) -> AddressLimits:
@@ -281,6 +304,14 @@ class State:
         check = password_checker(user)
         return None if check is None else bool(self.ask("check_password", check, password))
 
+    def list_users(self, query: str, cursor: str, limit: int) -> UserPage:
+        """A page of the host's users. Raises `NotConfigured` where there is no way to list them."""
+        if self.hooks.list_users is not None:
+            return UserPage(*self.ask("list_users", self.hooks.list_users, query, cursor or None))
+        if self.users.model is None:
+            raise NotConfigured
+        return self.users.listed(query, cursor, limit)
+
     def account_of(self, key: str) -> Account | None:
         """The account of a key; None when the host has no such user any more."""
         user = self.load_user(key)
@@ -313,11 +344,18 @@ def state() -> State:
 
 
 def context(
-    client: str | None = None, *, locale: str | None = None, actor: str = "user"
+    client: str | None = None,
+    *,
+    locale: str | None = None,
+    actor: str = "user",
+    however_old: bool = False,
 ) -> Context:
-    """The means of this request, with the client's settings resolved."""
+    """The means of this request, with the client's settings resolved.
+
+    `however_old`: also from a client that is due to be read again, for who is about to do so.
+    """
     here = state()
-    settings = here.settings_for(client)
+    settings = here.settings_for(client, however_old=however_old)
     in_request = has_request_context()
     base_url = here.settings.mfa_base_url
     return Context(
