@@ -36,7 +36,7 @@ from flask_melody_mfa.web.clients import Clients
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
 from flask_melody_mfa.web.proxies import this_app
-from flask_melody_mfa.web.users import UserPage, Users, password_checker, unwrap
+from flask_melody_mfa.web.users import UserPage, Users, is_key, password_checker, unwrap
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -277,6 +277,9 @@ class State:
         account = self.ask("describe_user", hook, unwrap(user))
         if not isinstance(account, Account):
             log.error("describe_user answered a %s, not an Account", type(account).__name__)
+            raise Unavailable
+        if not is_key(account.key):
+            log.error("A user key is a text of 1 to 255 characters that ends in no blank")
             raise Unavailable
         return account
 

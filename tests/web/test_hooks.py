@@ -115,6 +115,15 @@ def test_a_hook_that_fails_after_the_password_lets_nobody_in(
     assert again.signed_in()
 
 
+@pytest.mark.check("F12", "F13")
+@pytest.mark.parametrize("key", ["", "1 ", "x" * 256, "1\x00", "1\ud800", 1, None])
+def test_a_key_that_a_database_would_mistake_lets_nobody_in(host: Host, ada: int, key: Any) -> None:
+    host.mfa.describe_user(lambda user: Account(key=key, login=user.email))
+    person = Person(host)
+    assert person.sign_in().status_code == 503
+    assert not person.signed_in()
+
+
 @pytest.mark.check("F14", "E11")
 def test_a_hook_that_fails_to_vouch_does_not(host: Host, ada: int) -> None:
     @host.login_manager.request_loader
