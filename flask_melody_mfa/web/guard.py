@@ -12,7 +12,13 @@ from flask import current_app, flash, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
-from flask_melody_mfa.core.errors import ChallengeOver, MfaError, MfaRequired, Unavailable
+from flask_melody_mfa.core.errors import (
+    ChallengeOver,
+    ConfigError,
+    MfaError,
+    MfaRequired,
+    Unavailable,
+)
 from flask_melody_mfa.core.types import Account, Method
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
@@ -357,6 +363,13 @@ def fault(error: MfaError) -> BaseResponse:
     if answers.is_navigation():
         return error_page(error)
     return answers.problem(error)
+
+
+def answer(error: Exception) -> BaseResponse:
+    """The answer to an error of ours that a view of the host's did not catch."""
+    if not isinstance(error, MfaError) or isinstance(error, ConfigError):
+        raise error  # the developer must see it
+    return fault(error)
 
 
 def is_static(endpoint: str) -> bool:
