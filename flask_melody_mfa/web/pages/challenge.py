@@ -199,7 +199,7 @@ def send_page(kind: FactorKind) -> BaseResponse:
 
 
 def cancel() -> BaseResponse:
-    """Give up. A sign-in leads to the login view; a step-up leads back."""
+    """Give up. A sign-in leads to the login view; whatever a satisfied session began leads back."""
     seen = guard.look()
     token = door.mark().get("c")
     target = common.next_path()
@@ -210,7 +210,8 @@ def cancel() -> BaseResponse:
         except ChallengeOver:
             running = None
         door.set_mark(c=None)
-        if running is not None and running.purpose == challenges.STEP_UP:
+        purpose = challenges.SIGN_IN if running is None else running.purpose
+        if seen.at is At.SATISFIED and purpose != challenges.SIGN_IN:
             return common.go("/")
     if seen.at is At.OWED:
         guard.give_up(seen)
