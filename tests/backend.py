@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from sqlalchemy import event
 from werkzeug.test import TestResponse
 
 from flask_melody_mfa.core.clients import OPERATOR
 from flask_melody_mfa.flows import clients
-from flask_melody_mfa.web.state import context
+from flask_melody_mfa.web.state import context, state
 from tests.host import Host
 
 S2S = "/mfa/s2s/v1"
@@ -86,3 +89,21 @@ def change_client(host: Host, client_id: str, **said: Any) -> None:
     """Change a client as an operator does."""
     with host.app.app_context():
         clients.change(context(actor="cli"), OPERATOR, client_id, said)
+
+
+@contextmanager
+def statements(host: Host) -> Iterator[list[str]]:
+    """The statements on our tables that run meanwhile."""
+    seen: list[str] = []
+
+    def note(_c: Any, _k: Any, statement: str, *_: Any) -> None:
+        if "mfa_" in statement:
+            seen.append(statement)
+
+    with host.app.app_context():
+        engine = state().store.engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(engine, "before_cursor_execute", note)

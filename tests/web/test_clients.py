@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from flask import Blueprint
 from flask_login import login_required
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from flask_melody_mfa import mfa_required
 from flask_melody_mfa.core.clients import OPERATOR
@@ -21,7 +20,7 @@ from flask_melody_mfa.flows import clients
 from flask_melody_mfa.store import clients as store
 from flask_melody_mfa.testing import assert_requires_mfa
 from flask_melody_mfa.web.state import context, state
-from tests.backend import change_client, make_client
+from tests.backend import change_client, make_client, statements
 from tests.host import Host, Person, totp
 
 Make = Callable[..., Host]
@@ -50,24 +49,6 @@ def signed_in(host: Host, *, email: str = "ada@example.org") -> Person:
     person.sign_in(email)
     assert person.signed_in()
     return person
-
-
-@contextmanager
-def statements(host: Host) -> Any:
-    """The statements on our tables that run meanwhile."""
-    seen: list[str] = []
-
-    def note(_c: Any, _k: Any, statement: str, *_: Any) -> None:
-        if "mfa_" in statement:
-            seen.append(statement)
-
-    with host.app.app_context():
-        engine = state().store.engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 # Whose gate
