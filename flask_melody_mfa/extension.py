@@ -242,6 +242,11 @@ class MelodyMFA:
         self._hooks.vouches_for = hook
         return hook
 
+    def set_password_url(self, hook: H) -> H:
+        """Hook: user → URL of the page where a new password is set, for after a recovery code."""
+        self._hooks.set_password_url = hook
+        return hook
+
     def deliver_later(self, hook: H) -> H:
         """Hook: takes a job (a callable) to run in the background."""
         self._hooks.deliver_later = hook
