@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from flask import current_app, flash, g, redirect, request, session, url_for
@@ -18,8 +19,9 @@ from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.sessions import Standing
-from flask_melody_mfa.web import answers, door, words
+from flask_melody_mfa.web import answers, deletions, door, words
 from flask_melody_mfa.web.page import error_page
+from flask_melody_mfa.web.proxies import kept, this_request, this_session
 from flask_melody_mfa.web.state import Remembered, State, context, state
 from flask_melody_mfa.web.view_client import client_of_view
 
@@ -61,10 +63,13 @@ def look() -> Seen:
 
     Raises `Unavailable` rather than letting anyone pass.
     """
-    seen: Seen | None = g.get("_mfa_seen")
+    found = kept()
+    seen: Seen | None = found.get("_mfa_seen")
     if seen is None:
-        seen = g._mfa_seen = find_out()
-        hidden = seen.at is not At.SATISFIED and (seen.at is not At.ANONYMOUS or "_mfa_out" in g)
+        seen = found._mfa_seen = find_out()
+        hidden = seen.at is not At.SATISFIED and (
+            seen.at is not At.ANONYMOUS or "_mfa_out" in found
+        )
         if hidden and state().settings.mfa_guard:
             door.be_anonymous()
     return seen
@@ -77,29 +82,37 @@ def look_again(seen: Seen) -> None:
 
 def find_out() -> Seen:
     """Where the browser stands."""
-    manager = door.login_manager()
-    if manager is None:
+    here = state()
+    if is_nobody(here):
         return ANONYMOUS
-    cookies = request.cookies
-    config = current_app.config
-    loader = getattr(manager, "_request_callback", None)
-    if (
-        config.get("SESSION_COOKIE_NAME", "session") not in cookies
-        and door.remember_cookie_name() not in cookies
-        and loader is None
-    ):
-        return ANONYMOUS
-    flask_id = session.get("_user_id")
-    if flask_id is None and door.mark().get("c"):
+    flask_id = this_session().get("_user_id")
+    held = door.mark()
+    if flask_id is None and held.get("c"):
         return Seen(at=At.PENDING)
     if flask_id is None and not door.remember_cookie_arrived():
-        return by_loader() if loader is not None else ANONYMOUS
-    here = state()
-    client = client_of_view(lambda: current_account(here))
-    token = door.mark().get("s") if flask_id is not None else None
+        return by_loader() if request_loader(here) is not None else ANONYMOUS
+    client = client_of_view(here, partial(current_account, here))
+    token = held.get("s") if flask_id is not None else None
     if token is not None:
         return with_session(token, str(flask_id), client)
     return without_session(client)
+
+
+def is_nobody(here: State) -> bool:
+    """Whether nothing in this request could sign anybody in; nothing is loaded to find out."""
+    if getattr(here.app, "login_manager", None) is None:
+        return True
+    cookies, config = this_request().cookies, here.app.config
+    return (
+        config.get("SESSION_COOKIE_NAME", "session") not in cookies
+        and config.get("REMEMBER_COOKIE_NAME", "remember_token") not in cookies
+        and request_loader(here) is None
+    )
+
+
+def request_loader(here: State) -> Any:
+    """Flask-Login's request loader, where the host has set one."""
+    return getattr(getattr(here.app, "login_manager", None), "_request_callback", None)
 
 
 def look_as(client: str | None) -> Seen:
@@ -118,28 +131,31 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
     now = here.clock()
     window = here.settings.mfa_session_recheck_seconds * 1000
     if known is not None and known.flask_id == flask_id and 0 <= now - known.read_at < window:
-        return Seen(at=At.SATISFIED, client=client, standing=known.standing)
+        seen: Seen = known.seen
+        return seen
     standing = read_session(client, token)
     if standing is None:
         # Ended, or unknown: signed out. A new gate is for a new sign-in only.
         door.sign_out_here()
         g._mfa_out = True
         return ANONYMOUS
-    account = None
-    if known is None or known.flask_id != flask_id:
-        account = current_account(here)
-        if account is None:
-            return ANONYMOUS
-        if account.key != standing.row.user_key:
-            door.set_mark(s=None)
-            return without_session(client)
+    account = current_account(here)
+    if account is None:
+        return ANONYMOUS
+    if account.key != standing.row.user_key:
+        door.set_mark(s=None)
+        return without_session(client)
+    if not account.active:
+        deletions.put_out(account)
+        return ANONYMOUS
     if standing.satisfied:
-        here.cache.put(token, client, Remembered(now, flask_id, standing))
+        again = Seen(at=At.SATISFIED, client=client, standing=standing)
+        here.cache.put(token, client, Remembered(now, flask_id, standing, again))
         return Seen(at=At.SATISFIED, client=client, account=account, standing=standing)
     return Seen(
         at=At.OWED,
         client=client,
-        account=account or current_account(here),
+        account=account,
         standing=standing,
     )
 
@@ -167,6 +183,9 @@ def without_session(client: str | None) -> Seen:
         return ANONYMOUS
     if "_user_id" not in session:
         return by_loader(client)
+    if not account.active:
+        deletions.put_out(account)
+        return ANONYMOUS
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
     ctx = context(client)
@@ -206,7 +225,7 @@ def by_loader(client: str | None = None) -> Seen:
     if account is None:
         return ANONYMOUS
     vouches = here.hooks.vouches_for
-    client = client or client_of_view(lambda: account)
+    client = client or client_of_view(here, lambda: account)
     if vouches is not None and vouches(request):
         return Seen(at=At.SATISFIED, client=client, account=account, by_loader=True)
     step = sessions.would_owe(context(client), account, method=Method.PASSWORD)
@@ -224,11 +243,14 @@ def current_account(here: State) -> Account | None:
     return here.describe(user)
 
 
-def observe(endpoint: str | None, values: dict[str, Any] | None) -> None:
+def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Before anything of the host's runs: make a user who owes the gate invisible."""
     del values
     door.begin_request()
-    if is_ours_without_user(endpoint) or not state().settings.mfa_guard:
+    if is_nobody(here):
+        kept()._mfa_seen = ANONYMOUS
+        return
+    if is_ours_without_user(endpoint) or not here.settings.mfa_guard:
         return
     try:
         look()
@@ -237,19 +259,19 @@ def observe(endpoint: str | None, values: dict[str, Any] | None) -> None:
         g._mfa_failed = error
 
 
-def guard() -> Any:
+def guard(here: State) -> Any:
     """First of the app's `before_request` functions: lets pass, redirects, or refuses."""
-    here = state()
-    if not here.settings.mfa_guard:
+    found = kept()
+    if found.get("_mfa_seen") is ANONYMOUS or not here.settings.mfa_guard:
         return None
-    endpoint = request.endpoint
-    failed: MfaError | None = g.get("_mfa_failed")
+    endpoint = this_request().endpoint
+    failed: MfaError | None = found.get("_mfa_failed")
     if endpoint is None or is_static(endpoint):
         return None
     if failed is not None:
         return fault(failed)
     seen = look()
-    if seen.at in (At.ANONYMOUS, At.SATISFIED):
+    if seen.at is At.SATISFIED or seen.at is At.ANONYMOUS:
         return None
     if seen.at is At.REFUSED:
         if endpoint in answers.login_endpoints() or is_left_alone(here, endpoint):
