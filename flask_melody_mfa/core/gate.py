@@ -51,6 +51,7 @@ __all__ = [
     "backup_stands_for",
     "decide",
     "explain",
+    "in_order",
     "level_of",
     "next_step",
     "step_up",

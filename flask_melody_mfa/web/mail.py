@@ -249,6 +249,12 @@ class Mail(flask_mail.Message):
         return mail
 
 
+def clock_for(settings: Settings) -> Clock:
+    """How long one mail may take: each operation, and all of them."""
+    each = float(settings.mfa_mail_timeout)
+    return Clock(each, max(each, ANSWER_SECONDS))
+
+
 def send_mail(
     app: Flask, settings: Settings, rendered: RenderedMail, *, tls: ssl.SSLContext | None = None
 ) -> None:
@@ -259,8 +265,7 @@ def send_mail(
     or its `Undeliverable` when the server refused for good.
     """
     here = has_app_context() and current_app._get_current_object() is app  # type: ignore[attr-defined]
-    each = float(settings.mfa_mail_timeout)
-    clock = Clock(each, max(each, ANSWER_SECONDS))
+    clock = clock_for(settings)
     try:
         with contextlib.nullcontext() if here else app.app_context():
             state = app.extensions.get("mail") or flask_mail.Mail().init_mail(

@@ -10,7 +10,6 @@ from werkzeug.wrappers import Response as BaseResponse
 from flask_melody_mfa.core import codes, gate
 from flask_melody_mfa.core.errors import (
     ChallengeOver,
-    Conflict,
     InvalidRequest,
     MfaError,
     NotAuthenticated,
@@ -44,15 +43,16 @@ def start() -> BaseResponse:
     if seen.at is At.SATISFIED and not seen.by_loader and client in state().settings.mfa_clients:
         seen = guard.look_as(client)
     if seen.at is At.OWED and not seen.by_loader:
-        open_challenge(seen, target)
+        if not open_challenge(seen, target):
+            return redirect(target or "/", 302)
         return redirect(steps.page_of(steps.Here()), 302)
     if seen.at is At.SATISFIED:
         return redirect(target or "/", 302)
     raise NotAuthenticated
 
 
-def open_challenge(seen: guard.Seen, target: str | None) -> None:
-    """Open the challenge of a signed-in browser that owes something."""
+def open_challenge(seen: guard.Seen, target: str | None) -> bool:
+    """Open the challenge of a signed-in browser that owed something; False if it no longer does."""
     ctx = context(seen.client)
     account, standing = seen.account, seen.standing
     if account is None:
@@ -82,12 +82,12 @@ def open_challenge(seen: guard.Seen, target: str | None) -> None:
                 door.clear_remember_cookie()
                 door.rotate()
             door.set_mark(c=outcome.token)
+            return True
         case sign_in.Finished():
             door.set_mark(s=outcome.token)
-            raise Conflict
-        case _:
-            door.sign_out_here()
-            raise NotAuthenticated
+            return False
+    door.sign_out_here()
+    raise NotAuthenticated
 
 
 def prove_page(kind: FactorKind) -> BaseResponse:
