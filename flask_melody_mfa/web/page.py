@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Flask, current_app, g, make_response, render_template, request, url_for
 from flask_wtf.csrf import generate_csrf
@@ -37,9 +38,9 @@ class Page:
         self.issuer = self.settings.mfa_issuer or app.name
         self.base_template = self.settings.mfa_base_template
         self.languages = words.languages(self.settings.mfa_languages)
-        self.dir = "ltr"
+        self.dir = words.direction(self.locale)
         self.next = next_path() or ""
-        self.here = answers.this_path() if request.method == "GET" else None
+        self.here = shown_again_at()
         self.locale_url = url_for("mfa.locale")
         self.csp_nonce = g.get("csp_nonce", "")
 
@@ -64,6 +65,18 @@ def next_path() -> str | None:
         if values:
             return safe_path(values[0]) if len(set(values)) == 1 else None
     return None
+
+
+def shown_again_at() -> str:
+    """The address of a GET that shows this page, or what comes nearest to it."""
+    if request.method in ("GET", "HEAD"):
+        return answers.this_path() or "/"
+    rule = request.url_rule
+    if rule is None or not rule.endpoint.startswith("mfa"):
+        return "/"
+    path = request.path if "GET" in (rule.methods or ()) else request.path.rpartition("/")[0]
+    target = next_path()
+    return path + (f"?{urlencode({'next': target})}" if target else "")
 
 
 def keeping_next() -> dict[str, Any]:

@@ -191,10 +191,12 @@ class Visitor:
         return self.code(self.host.otp(self.user_id))
 
     def wrong(self, times: int = 1) -> Visitor:
-        """Give wrong codes."""
-        for _ in range(times):
-            self.code("000000")
-        return self
+        """Give wrong codes; only what comes of the last one is shown."""
+        token = self.page.input_value("form:has([name=code]) [name=csrf_token]")
+        for _ in range(times - 1):
+            form = {"csrf_token": token, "code": "000000"}
+            self.context.request.post(self.page.url, form=form, max_redirects=0)
+        return self.code("000000")
 
     def sent(self) -> list[Any]:
         """The mails and text messages that were sent to this visitor."""
