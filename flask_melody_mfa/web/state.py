@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, has_request_context, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_melody_mfa.core.errors import ConfigError, Unavailable
@@ -31,6 +31,7 @@ from flask_melody_mfa.flows.context import (
 from flask_melody_mfa.flows.sessions import Requirement, Standing
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
+from flask_melody_mfa.web.proxies import this_app
 from flask_melody_mfa.web.users import Users
 
 log = logging.getLogger("flask_melody_mfa")
@@ -61,11 +62,15 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A satisfied session as this process knows it. `flask_id`: Flask-Login's `_user_id`."""
+    """A satisfied session as this process knows it.
+
+    `flask_id`: Flask-Login's `_user_id`. `seen`: what the guard sees in it.
+    """
 
     read_at: Instant
     flask_id: str
     standing: Standing
+    seen: Any
 
 
 class SessionCache:
@@ -116,6 +121,7 @@ class State:
     required: dict[str, Requirement] = field(default_factory=dict)
     exempt_views: set[Any] = field(default_factory=set)
     sms_provider: Any = None
+    client_of_endpoint: dict[str | None, str | None] = field(default_factory=dict)
     views_checked: bool = False
     sent: list[Any] = field(default_factory=list)
     looked_for_due_at: Instant = field(default_factory=lambda: time.time_ns() // 1_000_000)
@@ -270,7 +276,7 @@ class State:
 
 def state() -> State:
     """The state of the current app."""
-    found: State | None = current_app.extensions.get(EXTENSION)
+    found: State | None = this_app().extensions.get(EXTENSION)
     if found is None:
         raise RuntimeError("This app has no MelodyMFA: call mfa.init_app(app, db).")
     return found
