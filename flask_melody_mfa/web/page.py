@@ -25,6 +25,8 @@ OWN_CSP = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 FRAME_CSP = "frame-ancestors 'none'"
+CSP = "Content-Security-Policy"
+IN_HOSTS_LAYOUT = "flask_melody_mfa.in_hosts_layout"
 
 
 class Page:
@@ -42,7 +44,7 @@ class Page:
         self.next = next_path() or ""
         self.here = shown_again_at()
         self.locale_url = url_for("mfa.locale")
-        self.csp_nonce = g.get("csp_nonce", "")
+        self.csp_nonce = csp_nonce()
 
     @property
     def csrf_token(self) -> str:
@@ -56,6 +58,15 @@ class Page:
     def url(self, endpoint: str, **values: Any) -> str:
         """An address of ours, keeping `next`."""
         return url_for(endpoint, **values)
+
+
+def csp_nonce() -> str:
+    """The nonce of the host's policy: `g.csp_nonce`, or the template global `csp_nonce`.
+
+    Either may be a function, as some extensions have it.
+    """
+    found = g.get("csp_nonce") or current_app.jinja_env.globals.get("csp_nonce") or ""
+    return str(found() if callable(found) else found)
 
 
 def next_path() -> str | None:
@@ -109,8 +120,18 @@ def secure(response: BaseResponse) -> BaseResponse:
     headers["Referrer-Policy"] = "same-origin"
     headers["X-Frame-Options"] = "DENY"
     headers["X-Content-Type-Options"] = "nosniff"
-    own = state().settings.mfa_base_template == "mfa/base.html"
-    headers.setdefault("Content-Security-Policy", OWN_CSP if own else FRAME_CSP)
+    if state().settings.mfa_base_template == "mfa/base.html":
+        headers.setdefault(CSP, OWN_CSP)
+    else:
+        request.environ[IN_HOSTS_LAYOUT] = True
+    return response
+
+
+def policy_at_last(response: Any) -> Any:
+    """After the host's `after_request` functions: a page of ours in the host's layout gets a
+    policy against framing, unless the host has given it one."""
+    if IN_HOSTS_LAYOUT in request.environ:
+        response.headers.setdefault(CSP, FRAME_CSP)
     return response
 
 

@@ -14,6 +14,7 @@ from flask_login import login_user
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from flask_melody_mfa.core.otp import decode_secret
 from tests.host import Host
 
 LOGIN = """<!doctype html><html lang="en"><title>Sign in</title><main><h1>Sign in</h1>
@@ -185,6 +186,10 @@ class Visitor:
         """Give a code: the one that was sent, unless another is named."""
         self.page.fill("[name=code]", self.sent_code() if code is None else code)
         return self.press("form:has([name=code]) button[type=submit]")
+
+    def key(self) -> bytes:
+        """The authenticator key on the page, opened."""
+        return decode_secret(self.page.inner_text("#mfa-key"))
 
     def otp(self) -> Visitor:
         """Give a code of the authenticator."""
