@@ -45,6 +45,13 @@ class Page:
         self.here = shown_again_at()
         self.locale_url = url_for("mfa.locale")
         self.csp_nonce = csp_nonce()
+        self._given: set[str] = set()
+
+    def first_time(self, name: str) -> bool:
+        """Whether this page asks for something for the first time, as our style and script."""
+        first = name not in self._given
+        self._given.add(name)
+        return first
 
     @property
     def csrf_token(self) -> str:
