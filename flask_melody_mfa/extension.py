@@ -247,6 +247,11 @@ class MelodyMFA:
         self._hooks.vouches_for = hook
         return hook
 
+    def set_password_url(self, hook: H) -> H:
+        """Hook: user → URL of the page where a new password is set, for after a recovery code."""
+        self._hooks.set_password_url = hook
+        return hook
+
     def list_users(self, hook: H) -> H:
         """Hook: (query, cursor) → (users, next cursor or None), for the API and the panel."""
         self._hooks.list_users = hook

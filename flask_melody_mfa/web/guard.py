@@ -19,7 +19,7 @@ from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.sessions import Standing
-from flask_melody_mfa.web import answers, door, words
+from flask_melody_mfa.web import answers, deletions, door, words
 from flask_melody_mfa.web.page import error_page
 from flask_melody_mfa.web.proxies import kept, this_request, this_session
 from flask_melody_mfa.web.state import Remembered, State, context, state
@@ -139,14 +139,15 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
         door.sign_out_here()
         g._mfa_out = True
         return ANONYMOUS
-    account = None
-    if known is None or known.flask_id != flask_id:
-        account = current_account(here)
-        if account is None:
-            return ANONYMOUS
-        if account.key != standing.row.user_key:
-            door.set_mark(s=None)
-            return without_session(client)
+    account = current_account(here)
+    if account is None:
+        return ANONYMOUS
+    if account.key != standing.row.user_key:
+        door.set_mark(s=None)
+        return without_session(client)
+    if not account.active:
+        deletions.put_out(account)
+        return ANONYMOUS
     if standing.satisfied:
         again = Seen(at=At.SATISFIED, client=client, standing=standing)
         here.cache.put(token, client, Remembered(now, flask_id, standing, again))
@@ -154,7 +155,7 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
     return Seen(
         at=At.OWED,
         client=client,
-        account=account or current_account(here),
+        account=account,
         standing=standing,
     )
 
@@ -182,6 +183,9 @@ def without_session(client: str | None) -> Seen:
         return ANONYMOUS
     if "_user_id" not in session:
         return by_loader(client)
+    if not account.active:
+        deletions.put_out(account)
+        return ANONYMOUS
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
     ctx = context(client)

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from flask_melody_mfa.core.errors import ConfigError, NotConfigured, Unavailable
 from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
+from flask_melody_mfa.core.signed import Purpose, Signer
 from flask_melody_mfa.core.types import Account, Event, Instant, Message
 from flask_melody_mfa.factors import FACTORS
 from flask_melody_mfa.flows.clients import stored
@@ -138,6 +139,7 @@ class State:
     _store: Store | None = None
     _vault: Vault | None = None
     _limits: AddressLimits | None = None
+    _signers: dict[Purpose, Signer] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -230,6 +232,13 @@ class State:
                     sealer = Sealer(self.settings.mfa_secret_keys)
                     self._vault = load_vault(self.store, sealer, self.clock())
         return self._vault
+
+    def signer(self, purpose: Purpose) -> Signer:
+        """What signs and reads the values of one purpose."""
+        found = self._signers.get(purpose)
+        if found is None:
+            found = self._signers[purpose] = Signer(self.settings.mfa_secret_keys, purpose)
+        return found
 
     @property
     def address_limits(self) -> AddressLimits:
