@@ -18,7 +18,7 @@ from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import people, sessions
 from flask_melody_mfa.store import schema
 from flask_melody_mfa.store.tables import attach
-from flask_melody_mfa.web import arrivals, decorators, deletions, door, faces, guard, notify
+from flask_melody_mfa.web import arrivals, decorators, deletions, door, faces, guard, notify, page
 from flask_melody_mfa.web.pages import blueprint
 from flask_melody_mfa.web.state import EXTENSION, Hooks, State, context, state
 from flask_melody_mfa.web.users import Users, password_checker, unwrap
@@ -78,6 +78,7 @@ class MelodyMFA:
         app.before_request_funcs.setdefault(None, []).insert(
             0, partial(decorators.at_the_door, here)
         )
+        app.after_request_funcs.setdefault(None, []).insert(0, page.policy_at_last)
         app.jinja_env.globals.setdefault("mfa_status", decorators.mfa_status)
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)

@@ -63,6 +63,11 @@ def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
     return found
 
 
+def direction(locale: str) -> str:
+    """Whether a language is written `ltr` or `rtl`, as the attribute `dir` has it."""
+    return str(Locale.parse(locale.replace("-", "_")).text_direction)
+
+
 def country_names(codes: Iterable[str], locale: str) -> list[str]:
     """Countries (ISO codes) by their names in a language, in its order as far as code points go."""
     names = Locale.parse(locale.replace("-", "_")).territories

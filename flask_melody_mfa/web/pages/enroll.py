@@ -245,7 +245,7 @@ def authenticator(here: steps.Here) -> dict[str, Any]:
     svg = code.svg_inline(scale=5, border=4, dark="#000", light="#fff", omitsize=True)
     return {
         # Made by us from our own URI: there is nothing in it that a user typed unescaped.
-        "qr_svg": Markup(svg),  # noqa: S704
+        "qr_svg": Markup(svg.replace("<svg ", '<svg aria-hidden="true" ', 1)),  # noqa: S704
         "secret": prompt.shown["secret"],
         "uri": prompt.shown["uri"],
         "name_value": request.form.get("name", "")[:64],
