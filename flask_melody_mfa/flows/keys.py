@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.flows.context import Context
-from flask_melody_mfa.store.accounts import rows_changed
 from flask_melody_mfa.store.log import record
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import (
     Address,
     ChallengeRow,

@@ -29,6 +29,7 @@ from flask_melody_mfa.flows.challenge import (
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.store import accounts, challenges, sessions
 from flask_melody_mfa.store.log import plain, record
+from flask_melody_mfa.store.statements import add
 from flask_melody_mfa.store.tables import ChallengeRow, SessionRow
 
 
@@ -94,8 +95,7 @@ def begin(
             return Finished(token=token, parked=parked, next_url=next_url), events
         row = new_row(ctx, account.key, SIGN_IN, method, token, next_url)
         row.parked = parked_from(parked)
-        session.add(row)
-        session.flush()
+        add(session, row)
         events = (ctx.event("challenge_started", account.key, method=method),)
         record(session, events)
         challenge = Challenge(row=row, holding=holding)
@@ -135,8 +135,7 @@ def begin_on_session(
         step = owed(ctx, account, challenge)
         if isinstance(step, gate.SignIn):
             return Refused(), ()
-        session.add(row)
-        session.flush()
+        add(session, row)
         events = (ctx.event("challenge_started", account.key, method=method, purpose=purpose),)
         record(session, events)
         return Begun(token=token, challenge=challenge, step=step), events
@@ -188,8 +187,7 @@ def add_session(
         address=plain(ctx.address, 64),
         user_agent=plain(ctx.user_agent),
     )
-    session.add(row)
-    session.flush()
+    add(session, row)
     return row
 
 

@@ -26,6 +26,9 @@ def plain(text: str | None, limit: int = PRINTABLE_LIMIT) -> str | None:
     return safe[:limit]
 
 
+WRITE = insert(EventRow)
+
+
 def record(session: Session, events: Iterable[Event]) -> None:
     """Write events in the transaction of what they tell."""
     rows = [
@@ -44,4 +47,4 @@ def record(session: Session, events: Iterable[Event]) -> None:
         for event in events
     ]
     if rows:
-        session.execute(insert(EventRow), rows)
+        session.connection().execute(WRITE, rows)
