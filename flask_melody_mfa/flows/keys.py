@@ -48,7 +48,7 @@ def status(ctx: Context) -> dict[str, int]:
                 counts[key_id] = counts.get(key_id, 0) + number
         return counts
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def rotate(ctx: Context) -> int:

@@ -166,7 +166,7 @@ def due(ctx: Context, *, most: int = 50) -> tuple[str, ...]:
             )
         )
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def as_json(event: Event) -> dict[str, Any]:

@@ -82,6 +82,7 @@ def stand(ctx: Context, row: SessionRow, holding: Holding) -> Standing:
 
 def read(ctx: Context, token: str) -> Standing | None:
     """A live session and its standing; None for an unknown or ended token. One statement."""
+    idle = ctx.settings.mfa_session_idle_seconds
 
     def work(session: Session) -> Standing | None:
         found = sessions.find_with_holding(session, ctx.vault.token_hash(token))
@@ -89,12 +90,11 @@ def read(ctx: Context, token: str) -> Standing | None:
             return None
         row, holding = found
         standing = stand(ctx, row, holding)
-        idle = ctx.settings.mfa_session_idle_seconds
         if idle and standing.satisfied and abs(ctx.now - row.used_at) > IDLE_WRITE:
             sessions.change(session, row, used_at=ctx.now)
         return standing
 
-    return ctx.store.run(work)
+    return ctx.store.run(work) if idle else ctx.store.read(work)
 
 
 def would_owe(ctx: Context, account: Account, *, method: str = Method.PASSWORD) -> gate.Step:
@@ -103,7 +103,7 @@ def would_owe(ctx: Context, account: Account, *, method: str = Method.PASSWORD) 
     def work(session: Session) -> Holding:
         return accounts.read_holding(session, account.key)
 
-    holding = ctx.store.run(work)
+    holding = ctx.store.read(work)
     return gate.next_step(ctx.settings, gate_facts(ctx, account, holding, method=method))
 
 
