@@ -86,9 +86,12 @@ def mariadb_url(new_database: Callable[[Kind], str]) -> str:
     return new_database("mariadb")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A running Chromium, a Playwright `Browser`. Make a context of your own in it."""
+    """A running Chromium, a Playwright `Browser`. Make a context of your own in it.
+
+    For one module: while Playwright runs, `asyncio.run` (async views) is refused in its thread.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         absent("no chromium on the PATH")

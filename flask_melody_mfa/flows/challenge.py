@@ -69,7 +69,7 @@ class Challenge:
 
     @property
     def parked(self) -> dict[str, Any]:
-        """Flask-Login's session fields, held until the gate is satisfied."""
+        """Flask-Login's session fields, and what else `web/door.py` holds until all is proven."""
         fields: dict[str, Any] = json.loads(self.row.parked)
         return fields
 

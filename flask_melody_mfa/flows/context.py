@@ -15,7 +15,16 @@ from flask_melody_mfa.core.types import Account, Event, FactorKind, Instant, Mes
 from flask_melody_mfa.factors.base import Env, Factor
 from flask_melody_mfa.store import counters
 from flask_melody_mfa.store.database import Store
-from flask_melody_mfa.store.vault import Vault
+from flask_melody_mfa.store.vault import Vault, load_vault
+
+__all__ = [
+    "AddressLimits",
+    "Context",
+    "DatabaseAddressLimits",
+    "Store",
+    "Vault",
+    "load_vault",
+]
 
 log = logging.getLogger("flask_melody_mfa")
 

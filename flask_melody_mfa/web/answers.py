@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, current_app, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -105,8 +106,6 @@ def login_url(next_path: str | None = None) -> str:
         return "/"
     target = url_for(view) if "/" not in view else view
     if next_path and "://" not in target:
-        from urllib.parse import quote
-
         target += ("&" if "?" in target else "?") + "next=" + quote(next_path, safe="/")
     return target
 

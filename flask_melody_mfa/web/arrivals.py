@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask import after_this_request, g, redirect, request, session, url_for
+from flask_login import login_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -69,6 +70,8 @@ def conclude(response: BaseResponse) -> Any:
     if arrival.next_url is None and 300 <= response.status_code < 400:
         arrival.next_url = same_origin_path(location, request.host_url)
     held = door.mark()
+    if here.settings.mfa_guard:
+        arrival.parked.update(door.park_messages() | door.login_view())
     try:
         if held.get("s"):
             sign_in.sign_out(context(), held["s"])
@@ -160,8 +163,6 @@ def sign_in_now(
     method: str,
 ) -> BaseResponse:
     """What `mfa.sign_in` does: `login_user`, with a method, a client and a target."""
-    from flask_login import login_user
-
     target = same_origin_path(next_url, request.host_url)
     g._mfa_method = Method(method)
     g._mfa_client = client

@@ -10,11 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import current_app, g, request, session
+from flask.sessions import session_json_serializer
 
 from flask_melody_mfa.web.proxies import this_app, this_session
 
 KEY = "_mfa"
 FIELDS = ("_user_id", "_fresh", "_remember", "_remember_seconds")
+MESSAGES = "_flashes"
+LOGIN_VIEW = "login_view"
 TOKEN_LENGTH = 128
 
 
@@ -49,16 +52,31 @@ def login_manager() -> Any:
     return getattr(this_app(), "login_manager", None)
 
 
+def begin_request() -> None:
+    """Forget what an earlier request left in `g`.
+
+    `g` lives as long as the app context, and tests that push one make many requests in it.
+    """
+    this = request._get_current_object()  # type: ignore[attr-defined]
+    before = g.get("_mfa_request")
+    if before is this:
+        return
+    if before is not None:
+        if "_mfa_hidden" in g:
+            g.pop("_login_user", None)
+        for name in [name for name in g if name.startswith("_mfa_")]:
+            g.pop(name)
+        # Flask-WTF's token, too: it belongs to the session of the request that made it.
+        g.pop(current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"), None)
+    g._mfa_request = this
+
+
 def be_anonymous() -> None:
     """Make `current_user` anonymous for the rest of this request."""
     manager = login_manager()
     if manager is not None:
         g._login_user = manager.anonymous_user()
-
-
-def be(user: Any) -> None:
-    """Make `current_user` this user for the rest of this request."""
-    g._login_user = user
+        g._mfa_hidden = True
 
 
 def park() -> dict[str, Any]:
@@ -66,11 +84,25 @@ def park() -> dict[str, Any]:
     return {name: session.pop(name) for name in FIELDS if name in session}
 
 
+def park_messages() -> dict[str, Any]:
+    """Take the host's flashed messages out: what a login view says is true once all is proven."""
+    messages = session.pop(MESSAGES, None)
+    return {MESSAGES: session_json_serializer.dumps(messages)} if messages else {}
+
+
+def login_view() -> dict[str, Any]:
+    """The endpoint of the form that signed a user in, whatever Flask-Login's `login_view` is."""
+    return {LOGIN_VIEW: request.endpoint} if request.method == "POST" else {}
+
+
 def put_back(fields: Mapping[str, Any]) -> None:
     """Put parked fields back. A wish to be remembered makes Flask-Login set its cookie now."""
     for name in FIELDS:
         if name in fields:
             session[name] = fields[name]
+    if MESSAGES in fields:
+        held = session_json_serializer.loads(fields[MESSAGES])
+        session[MESSAGES] = [*held, *session.get(MESSAGES, ())]
 
 
 def remember_cookie_name() -> str:

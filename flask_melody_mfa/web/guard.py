@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import Any
 
 from flask import current_app, flash, g, redirect, request, session, url_for
+from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -18,6 +19,7 @@ from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.web import answers, door, words
+from flask_melody_mfa.web.page import error_page
 from flask_melody_mfa.web.proxies import kept, this_request, this_session
 from flask_melody_mfa.web.state import Remembered, State, context, state
 
@@ -239,9 +241,8 @@ def by_loader() -> Seen:
 
 def current_account(here: State) -> Account | None:
     """The account of Flask-Login's current user; None for nobody."""
-    from flask_login import current_user
-
-    user = current_user._get_current_object()
+    with here.users.quietly():
+        user = current_user._get_current_object()
     if user is None or not getattr(user, "is_authenticated", False):
         return None
     return here.describe(user)
@@ -250,6 +251,7 @@ def current_account(here: State) -> Account | None:
 def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Before anything of the host's runs: make a user who owes the gate invisible."""
     del values
+    door.begin_request()
     if is_nobody(here):
         kept()._mfa_seen = ANONYMOUS
         return
@@ -287,7 +289,17 @@ def guard(here: State) -> Any:
         return None
     if is_left_alone(here, endpoint) or endpoint in answers.login_endpoints():
         return None
+    if seen.at is At.PENDING and request.method == "POST" and began_here(endpoint):
+        return None
     return interrupt(seen)
+
+
+def began_here(endpoint: str) -> bool:
+    """Whether this form began the sign-in that is pending: it may begin another in its place."""
+    try:
+        return pending().parked.get(door.LOGIN_VIEW) == endpoint
+    except MfaError:
+        return False
 
 
 def interrupt(seen: Seen) -> BaseResponse:
@@ -356,9 +368,7 @@ def give_up(seen: Seen) -> None:
 def fault(error: MfaError) -> BaseResponse:
     """Answer what went wrong before anybody was let in."""
     if answers.is_navigation():
-        from flask_melody_mfa.web.pages import common
-
-        return common.error_page(error)
+        return error_page(error)
     return answers.problem(error)
 
 

@@ -20,10 +20,15 @@ from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
 from flask_melody_mfa.core.types import Account, Event, Instant, Message
 from flask_melody_mfa.factors import FACTORS
-from flask_melody_mfa.flows.context import AddressLimits, Context, DatabaseAddressLimits
+from flask_melody_mfa.flows.context import (
+    AddressLimits,
+    Context,
+    DatabaseAddressLimits,
+    Store,
+    Vault,
+    load_vault,
+)
 from flask_melody_mfa.flows.sessions import Requirement, Standing
-from flask_melody_mfa.store.database import Store
-from flask_melody_mfa.store.vault import Vault, load_vault
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
 from flask_melody_mfa.web.proxies import this_app

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import flask_babel
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.support import NullTranslations, Translations
 from flask import current_app, request
@@ -61,6 +63,12 @@ def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
     return found
 
 
+def country_names(codes: Iterable[str], locale: str) -> list[str]:
+    """Countries (ISO codes) by their names in a language, in its order as far as code points go."""
+    names = Locale.parse(locale.replace("-", "_")).territories
+    return sorted(names.get(code, code) for code in codes)
+
+
 def match(wanted: list[str], offered: tuple[str, ...]) -> str | None:
     """The offered language that fits best; `zh-CN` finds `zh_Hans`."""
     aliases = {"zh": "zh_Hans", "zh_CN": "zh_Hans", "zh_SG": "zh_Hans", "zh_Hans_CN": "zh_Hans"}
@@ -77,8 +85,6 @@ def current_locale(offered: tuple[str, ...]) -> str:
     if chosen in offered:
         return chosen
     if "babel" in current_app.extensions:
-        import flask_babel
-
         locale = flask_babel.get_locale()
         if locale is not None:
             found = match([str(locale)], offered)
@@ -132,11 +138,9 @@ LOCKED_HELP = mfa_lazy(
 
 STUCK = {
     "recovery_needs_factor": mfa_lazy(
-        "A recovery code alone is not enough here. Prove one of your other factors, or ask the "
-        "people who run this service for help."
+        "A recovery code alone is not enough here: one of your other sign-in steps is needed, too."
     ),
 }
 STUCK_OTHERWISE = mfa_lazy(
-    "Your account needs a second factor that you cannot use or set up right now. Please ask the "
-    "people who run this service for help."
+    "Your account needs a second sign-in step that you cannot use or set up right now."
 )

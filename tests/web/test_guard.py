@@ -677,3 +677,19 @@ def test_exempt_views_blueprints_and_endpoints_are_left_alone(host: Host, ada: i
 def test_a_second_init_app_is_refused_with_advice(host: Host) -> None:
     with pytest.raises(RuntimeError, match="once per app"):
         host.mfa.init_app(host.app, host.db)
+
+
+def test_requests_that_share_an_app_context_share_nothing_of_ours(make_host: Make) -> None:
+    host = make_host(WTF_CSRF_ENABLED=True)
+    users = [host.user(f"{name}@example.org") for name in ("ada", "bob")]
+    for user in users:
+        host.enroll(user, "otp")
+    with host.app.app_context():
+        for user, email in zip(users, ("ada@example.org", "bob@example.org"), strict=True):
+            person = Person(host)
+            person.sign_in(email)
+            assert person.get("/open").text == "open False"
+            person.get("/mfa/challenge", follow=True)
+            person.code(host.otp(user))
+            assert person.get("/secret").text == f"secret of {email}"
+            person.get("/logout")

@@ -136,9 +136,10 @@ def show(
     notice: str = "",
     status: int = 200,
 ) -> BaseResponse:
-    """The page of one factor."""
+    """The page of one factor. `error` belongs to the code that was typed, `notice` to no field."""
     say = answers.texts()
     row = here.challenge.row
+    has_code = row.code_kind == kind.value
     sends = kind is not FactorKind.OTP
     goes_to = prove.destination(here.ctx, here.account, here.challenge, kind) if sends else ""
     settings = here.ctx.settings
@@ -149,7 +150,8 @@ def show(
         purpose=steps.shown_purpose(here),
         backup=prove.is_backup(step, kind),
         destination=codes.mask_destination(goes_to) if goes_to else "",
-        sent=sends and row.code_kind == kind.value,
+        sent=sends and has_code and row.sent_at is not None,
+        undelivered=sends and has_code and row.sent_at is None,
         just_sent=request.args.get("sent") == "1",
         resend_in=wait(here) if sends else 0,
         minutes=settings.mfa_code_seconds // 60 or 1,
@@ -189,7 +191,7 @@ def send_page(kind: FactorKind) -> BaseResponse:
         answers.retry_after(response, error)
         return response
     except NotDelivered as error:
-        response = show(here, step, kind, error=words.REASONS["not_delivered"], status=503)
+        response = show(here, step, kind, notice=words.REASONS["not_delivered"], status=503)
         answers.retry_after(response, error)
         return response
     return common.go(url_for(f"mfa.challenge.{kind.value}", sent=1, **common.keeping_next()))

@@ -1,0 +1,119 @@
+"""The pages that are looked at, as data: a line for each says how to come there.
+
+A new page is one more `Stop`. `reach` drives a `Visitor` (see `tests.browser.site`), who holds
+`holds`; `config` are settings of the host, where they are not the defaults; `user` are values of
+the host's user. The walk (`test_walk.py`) does the rest: languages, schemes, widths, axe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.browser.site import UNREACHABLE, Visitor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stop:
+    """One page, and how to come there."""
+
+    name: str
+    reach: Callable[[Visitor], Any]
+    holds: tuple[str, ...] = ()
+    config: dict[str, Any] = field(default_factory=dict)
+    user: dict[str, Any] = field(default_factory=dict)
+    is_mail: bool = False
+
+
+ALL = ("otp", "email", "sms")
+SMS = {"ENFORCE_ONE_MFA_ENROLLMENT": ["otp", "email", "sms"]}
+LATER = {**SMS, "MFA_REQUIRED_FROM": "2100-01-01"}
+STUCK = {"ENFORCE_ONE_MFA_ENROLLMENT": ["email"]}
+
+STOPS = (
+    Stop(name="challenge-otp", reach=lambda v: v.sign_in(), holds=("otp",)),
+    Stop(name="challenge-otp-others", reach=lambda v: v.sign_in(), holds=ALL),
+    Stop(name="challenge-otp-wrong", reach=lambda v: v.sign_in().wrong(), holds=("otp",)),
+    Stop(name="challenge-email", reach=lambda v: v.sign_in_by_get(), holds=("email",)),
+    Stop(name="challenge-email-sent", reach=lambda v: v.sign_in(), holds=("email",)),
+    Stop(name="challenge-email-now", reach=lambda v: v.sign_in_by_get().send(), holds=("email",)),
+    Stop(name="challenge-email-wrong", reach=lambda v: v.sign_in().wrong(), holds=("email",)),
+    Stop(
+        name="challenge-email-throttled",
+        reach=lambda v: v.sign_in().send_at_once(),
+        holds=("email",),
+    ),
+    Stop(
+        name="challenge-backup",
+        reach=lambda v: v.sign_in().go("/mfa/challenge/email"),
+        holds=("otp",),
+    ),
+    Stop(name="challenge-sms", reach=lambda v: v.sign_in_by_get(), holds=("sms",)),
+    Stop(name="challenge-sms-sent", reach=lambda v: v.sign_in(), holds=("sms",)),
+    Stop(name="challenge-sms-wrong", reach=lambda v: v.sign_in().wrong(), holds=("sms",)),
+    Stop(
+        name="challenge-sms-undelivered",
+        reach=lambda v: v.sign_in().send(),
+        holds=("sms",),
+        user={"phone": UNREACHABLE},
+    ),
+    Stop(
+        name="step-up",
+        reach=lambda v: v.sign_in().go("/mfa/challenge/email").send().code().go("/with-otp"),
+        holds=ALL,
+    ),
+    Stop(name="expired", reach=lambda v: v.sign_in().wrong(5), holds=("otp",)),
+    Stop(
+        name="locked",
+        reach=lambda v: v.sign_in().wrong(5).sign_in().wrong(5),
+        holds=("otp",),
+    ),
+    Stop(name="error", reach=lambda v: v.sign_in().spoil(), holds=("otp",)),
+    Stop(
+        name="stuck",
+        reach=lambda v: v.without_email().sign_in_by_get(),
+        config=STUCK,
+    ),
+    Stop(name="enroll-choose", reach=lambda v: v.sign_in(), config=SMS),
+    Stop(name="enroll-choose-later", reach=lambda v: v.sign_in(), config=LATER),
+    Stop(name="enroll-otp", reach=lambda v: v.sign_in().choose("otp"), config=SMS),
+    Stop(
+        name="enroll-otp-key",
+        reach=lambda v: v.sign_in().choose("otp").page.click("summary"),
+        config=SMS,
+    ),
+    Stop(name="enroll-otp-wrong", reach=lambda v: v.sign_in().choose("otp").wrong(), config=SMS),
+    Stop(name="enroll-email", reach=lambda v: v.sign_in().choose("email"), config=SMS),
+    Stop(name="enroll-email-sent", reach=lambda v: v.sign_in().choose("email").send(), config=SMS),
+    Stop(
+        name="enroll-email-wrong",
+        reach=lambda v: v.sign_in().choose("email").send().wrong(),
+        config=SMS,
+    ),
+    Stop(name="enroll-sms", reach=lambda v: v.sign_in().choose("sms"), config=SMS),
+    Stop(
+        name="enroll-sms-refused",
+        reach=lambda v: v.sign_in().choose("sms").number("+33 6 12 34 56 78"),
+        config=SMS,
+    ),
+    Stop(name="enroll-sms-sent", reach=lambda v: v.sign_in().choose("sms").number(), config=SMS),
+    Stop(
+        name="enroll-sms-wrong",
+        reach=lambda v: v.sign_in().choose("sms").number().wrong(),
+        config=SMS,
+    ),
+    Stop(name="mail-code", reach=lambda v: v.sign_in().mail(), holds=("email",), is_mail=True),
+    Stop(
+        name="mail-confirm",
+        reach=lambda v: v.sign_in().choose("email").send().mail(),
+        config=SMS,
+        is_mail=True,
+    ),
+    Stop(
+        name="mail-notice",
+        reach=lambda v: v.sign_in().wrong(3).mail(),
+        holds=("otp",),
+        is_mail=True,
+    ),
+)
