@@ -27,6 +27,7 @@ from flask_melody_mfa.flows.challenge import (
     with_proof,
 )
 from flask_melody_mfa.flows.context import Context
+from flask_melody_mfa.flows.sessions import Standing, stand
 from flask_melody_mfa.store import accounts, challenges, sessions
 from flask_melody_mfa.store.log import plain, record
 from flask_melody_mfa.store.statements import add
@@ -46,11 +47,12 @@ class Begun:
 class Finished:
     """Nothing is owed (any more).
 
-    `token`: of the new session, or None where an existing session was raised.
+    `token`: of the new session, or None where an existing session was raised; `standing`: its own.
     `parked`: Flask-Login's fields to put back.
     """
 
     token: str | None = field(repr=False)
+    standing: Standing | None = None
     parked: Mapping[str, Any] = field(default_factory=dict, repr=False)
     next_url: str | None = None
     purpose: str = SIGN_IN
@@ -89,10 +91,13 @@ def begin(
         if isinstance(step, gate.SignIn):
             return Refused(), ()
         if isinstance(step, gate.Satisfied):
-            add_session(ctx, session, account.key, method, token, ())
+            made = add_session(ctx, session, account.key, method, token, ())
             events = (ctx.event("signed_in", account.key, method=method),)
             record(session, events)
-            return Finished(token=token, parked=parked, next_url=next_url), events
+            finished = Finished(
+                token=token, standing=stand(ctx, made, holding), parked=parked, next_url=next_url
+            )
+            return finished, events
         row = new_row(ctx, account.key, SIGN_IN, method, token, next_url)
         row.parked = parked_from(parked)
         add(session, row)
@@ -236,7 +241,7 @@ def finish(
     if challenge.purpose == SIGN_IN:
         accounts.forgive_user(session, row.user_key)
         token = new_token()
-        add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
+        made = add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
         events = (
             ctx.event(
                 "signed_in",
@@ -247,7 +252,12 @@ def finish(
             ),
         )
         return (
-            Finished(token=token, parked=challenge.parked, next_url=row.next_url),
+            Finished(
+                token=token,
+                standing=stand(ctx, made, challenge.holding),
+                parked=challenge.parked,
+                next_url=row.next_url,
+            ),
             events,
         )
     found = session.get(SessionRow, row.session_id)

@@ -76,8 +76,25 @@ def usable_beside(user_key: Any) -> tuple[Any, Any]:
     )
 
 
+CREDENTIAL = tuple(CredentialRow.__table__.columns)
+
 HOLDING = (
-    select(User, CredentialRow, FactorState.kind, *usable_beside(User.user_key))
+    select(
+        User.version,
+        User.failures,
+        User.lock_level,
+        User.locked_until,
+        User.must_set_up,
+        FactorState.kind.label("disabled"),
+        *(
+            column.label(name)
+            for column, name in zip(
+                usable_beside(User.user_key), ("passkeys", "recovery_codes"), strict=True
+            )
+        ),
+        *CREDENTIAL,
+    )
+    .select_from(User)
     .outerjoin(CredentialRow, CredentialRow.user_key == User.user_key)
     .outerjoin(
         FactorState,
@@ -90,23 +107,27 @@ HOLDING = (
 
 def read_holding(session: Session, user_key: str) -> Holding:
     """Everything that the gate must know of an account, in one statement."""
-    rows = session.execute(HOLDING, {"key": user_key}).all()
+    rows = execute(session, HOLDING, key=user_key).all()
     if not rows:
         return Holding(user_key=user_key)
-    user: User = rows[0][0]
+    first = rows[0]
+    # A row for each pair of a credential and a disabled factor: each credential once.
+    held = {row.id: row[-len(CREDENTIAL) :] for row in rows if row.id is not None}
     return Holding(
         user_key=user_key,
         known=True,
-        version=user.version,
-        failures=user.failures,
-        lock_level=user.lock_level,
-        locked_until=user.locked_until,
-        must_set_up=kinds_of(user.must_set_up),
-        disabled=frozenset(FactorKind(row[2]) for row in rows if row[2]),
-        passkeys=rows[0][3],
-        recovery_codes=rows[0][4],
-        # A row for each credential and disabled factor: each credential once.
-        credentials=tuple(dict.fromkeys(row[1] for row in rows if row[1] is not None)),
+        version=first.version,
+        failures=first.failures,
+        lock_level=first.lock_level,
+        locked_until=first.locked_until,
+        must_set_up=kinds_of(first.must_set_up),
+        disabled=frozenset(FactorKind(row.disabled) for row in rows if row.disabled),
+        passkeys=first.passkeys,
+        recovery_codes=first.recovery_codes,
+        credentials=tuple(
+            CredentialRow(**{c.key: value for c, value in zip(CREDENTIAL, values, strict=True)})
+            for values in held.values()
+        ),
     )
 
 

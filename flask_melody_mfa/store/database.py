@@ -125,7 +125,7 @@ class Store:
         return self._patiently(work, commit=True)
 
     def read(self, work: Callable[[Session], T]) -> T:
-        """Run `work`, which only asks, in one transaction; nothing is committed. Raises as `run`."""
+        """Run `work`, which only asks, in one transaction without a commit. Raises as `run`."""
         return self._patiently(work, commit=False)
 
     def _patiently(self, work: Callable[[Session], T], *, commit: bool) -> T:

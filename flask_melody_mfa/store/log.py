@@ -19,6 +19,8 @@ def plain(text: str | None, limit: int = PRINTABLE_LIMIT) -> str | None:
     """One line of stored text: control characters and lone surrogates spelled out, cut."""
     if text is None:
         return None
+    if text.isprintable():
+        return text[:limit]
     safe = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text[:limit]

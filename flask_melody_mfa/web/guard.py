@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from flask import current_app, flash, g, redirect, request, session, url_for
+from flask import Request, current_app, flash, g, redirect, request, session, url_for
 from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -17,6 +17,7 @@ from flask_melody_mfa.core.types import Account, Method
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
+from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.web import answers, door, words
 from flask_melody_mfa.web.page import error_page
@@ -87,14 +88,21 @@ def look() -> Seen:
 
     Raises `Unavailable` rather than letting anyone pass.
     """
-    found = kept()
-    seen: Seen | None = found.get("_mfa_seen")
+    seen: Seen | None = kept().get("_mfa_seen")
     if seen is None:
-        seen = found._mfa_seen = find_out()
-        hidden = seen.at is not At.SATISFIED and (
-            seen.at is not At.ANONYMOUS or "_mfa_out" in found
-        )
-        if hidden and state().settings.mfa_guard:
+        here = state()
+        seen = ANONYMOUS if is_nobody(here, this_request()) else first_look(here)
+    return seen
+
+
+def first_look(here: State) -> Seen:
+    """Find out who is there, where somebody may be. While something is owed, nobody is."""
+    found = kept()
+    seen: Seen = find_out(here)
+    found._mfa_seen = seen
+    if seen.at is not At.SATISFIED:
+        hidden = seen.at is not At.ANONYMOUS or "_mfa_out" in found
+        if hidden and here.settings.mfa_guard:
             door.be_anonymous()
     return seen
 
@@ -104,11 +112,8 @@ def look_again(seen: Seen) -> None:
     g._mfa_seen = seen
 
 
-def find_out() -> Seen:
+def find_out(here: State) -> Seen:
     """Where the browser stands."""
-    here = state()
-    if is_nobody(here):
-        return ANONYMOUS
     flask_id = this_session().get("_user_id")
     held = door.mark()
     if flask_id is None and held.get("c"):
@@ -118,19 +123,20 @@ def find_out() -> Seen:
     client = client_of_view()
     token = held.get("s") if flask_id is not None else None
     if token is not None:
-        return with_session(token, str(flask_id), client)
+        return with_session(here, token, str(flask_id), client)
     return without_session(client)
 
 
-def is_nobody(here: State) -> bool:
+def is_nobody(here: State, this: Request) -> bool:
     """Whether nothing in this request could sign anybody in; nothing is loaded to find out."""
-    if getattr(here.app, "login_manager", None) is None:
+    manager = getattr(here.app, "login_manager", None)
+    if manager is None:
         return True
-    cookies, config = this_request().cookies, here.app.config
+    cookies, config = this.cookies, here.app.config
     return (
         config.get("SESSION_COOKIE_NAME", "session") not in cookies
         and config.get("REMEMBER_COOKIE_NAME", "remember_token") not in cookies
-        and request_loader(here) is None
+        and getattr(manager, "_request_callback", None) is None
     )
 
 
@@ -144,18 +150,18 @@ def look_as(client: str | None) -> Seen:
     token, flask_id = door.mark().get("s"), session.get("_user_id")
     if flask_id is None:
         return look()
-    return with_session(token, str(flask_id), client) if token else without_session(client)
+    return with_session(state(), token, str(flask_id), client) if token else without_session(client)
 
 
-def with_session(token: str, flask_id: str, client: str | None) -> Seen:
+def with_session(here: State, token: str, flask_id: str, client: str | None) -> Seen:
     """A browser with an MFA session: as remembered by this process, or as read anew."""
-    here = state()
     known = here.cache.get(token, client)
     now = here.clock()
     window = here.settings.mfa_session_recheck_seconds * 1000
     if known is not None and known.flask_id == flask_id and 0 <= now - known.read_at < window:
         seen: Seen = known.seen
         return seen
+    since = here.cache.since()
     ctx = context(client)
     standing = sessions.read(ctx, token)
     if standing is None:
@@ -172,8 +178,7 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
             door.set_mark(s=None)
             return without_session(client)
     if standing.satisfied:
-        again = Seen(at=At.SATISFIED, client=client, standing=standing)
-        here.cache.put(token, client, Remembered(now, flask_id, standing, again))
+        remember(ctx, token, flask_id, standing, since)
         return Seen(at=At.SATISFIED, client=client, account=account, standing=standing)
     return Seen(
         at=At.OWED,
@@ -181,6 +186,24 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
         account=account or current_account(here),
         standing=standing,
     )
+
+
+def remember(ctx: Context, token: str, flask_id: str, standing: Standing, since: int) -> None:
+    """Let this process take a satisfied session as read, until it is time to read it again.
+
+    `flask_id`: Flask-Login's id of the user whose session it is. `since`: of the session cache.
+    """
+    if standing.satisfied:
+        seen = Seen(at=At.SATISFIED, client=ctx.client, standing=standing)
+        entry = Remembered(ctx.now, flask_id, standing, seen)
+        state().cache.put(token, ctx.client, entry, since)
+
+
+def remember_new(ctx: Context, finished: sign_in.Finished, since: int) -> None:
+    """The same for a session that has just begun, and whose user is signed in again."""
+    flask_id = session.get("_user_id")
+    if finished.token is not None and finished.standing is not None and flask_id is not None:
+        remember(ctx, finished.token, str(flask_id), finished.standing, since)
 
 
 def without_session(client: str | None) -> Seen:
@@ -251,23 +274,27 @@ def current_account(here: State) -> Account | None:
 def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Before anything of the host's runs: make a user who owes the gate invisible."""
     del values
-    door.begin_request()
-    if is_nobody(here):
-        kept()._mfa_seen = ANONYMOUS
+    this, found = this_request(), kept()
+    door.begin_request(this, found)
+    if is_nobody(here, this):
+        found._mfa_seen = ANONYMOUS
         return
     if is_ours_without_user(endpoint) or not here.settings.mfa_guard:
         return
     try:
-        look()
+        first_look(here)
     except MfaError as error:
         door.be_anonymous()
-        g._mfa_failed = error
+        found._mfa_failed = error
 
 
 def guard(here: State) -> Any:
     """First of the app's `before_request` functions: lets pass, redirects, or refuses."""
     found = kept()
-    if found.get("_mfa_seen") is ANONYMOUS or not here.settings.mfa_guard:
+    seen: Seen | None = found.get("_mfa_seen")
+    if seen is not None and (seen.at is At.SATISFIED or seen.at is At.ANONYMOUS):
+        return None
+    if not here.settings.mfa_guard:
         return None
     endpoint = this_request().endpoint
     failed: MfaError | None = found.get("_mfa_failed")
