@@ -284,16 +284,16 @@ def tell_once(session: Session, user_key: str, what: str, now: Instant, pause: I
     )
 
 
+CLAIM_VERSION = (
+    update(User)
+    .where(User.user_key == bindparam("key"), User.version == bindparam("read"))
+    .values(version=User.version + 1)
+)
+
+
 def claim_version(session: Session, holding: Holding) -> bool:
     """Claim the right to change what an account holds; the slower of two loses."""
-    return bool(
-        rows_changed(
-            session,
-            update(User)
-            .where(User.user_key == holding.user_key, User.version == holding.version)
-            .values(version=User.version + 1),
-        )
-    )
+    return bool(rows_changed(session, CLAIM_VERSION, key=holding.user_key, read=holding.version))
 
 
 def set_must_set_up(session: Session, user_key: str, kinds: Sequence[FactorKind]) -> None:
@@ -305,14 +305,13 @@ def set_must_set_up(session: Session, user_key: str, kinds: Sequence[FactorKind]
     )
 
 
+FREE_FACTOR = delete(FactorState).where(*THIS_FACTOR)
+
+
 def free_factor(session: Session, user_key: str, kinds: Sequence[FactorKind]) -> None:
     """Forget failures and disablement of factors."""
-    session.execute(
-        delete(FactorState).where(
-            FactorState.user_key == user_key,
-            FactorState.kind.in_([kind.value for kind in kinds]),
-        )
-    )
+    for kind in kinds:
+        execute(session, FREE_FACTOR, key=user_key, factor=kind.value)
 
 
 OF_AN_ACCOUNT: tuple[Any, ...] = (
