@@ -220,7 +220,7 @@ def load(ctx: Context, token: str) -> Challenge:
             raise ChallengeOver
         return read_challenge(session, row)
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def effective_method(ctx: Context, method: str, began_at: Instant) -> str:

@@ -9,7 +9,7 @@ from flask_melody_mfa.core.limits import REPLACED_ADDRESS_KEPT
 from flask_melody_mfa.core.types import DAY, Instant
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.store import clients, counters, devices
-from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import Address, ChallengeRow, EventRow, SessionRow
 
 CHALLENGES_KEPT: Instant = DAY

@@ -32,6 +32,7 @@ from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.store import accounts, challenges, sessions
 from flask_melody_mfa.store.accounts import Holding
 from flask_melody_mfa.store.log import plain, record
+from flask_melody_mfa.store.statements import add
 from flask_melody_mfa.store.tables import ChallengeRow, SessionRow
 
 
@@ -166,8 +167,7 @@ def begin_on_session(
         step = owed(ctx, account, challenge)
         if isinstance(step, gate.SignIn):
             return Refused(), ()
-        session.add(row)
-        session.flush()
+        add(session, row)
         events = (ctx.event("challenge_started", account.key, method=method, purpose=purpose),)
         record(session, events)
         return Begun(token=token, challenge=challenge, step=step), events
@@ -219,8 +219,7 @@ def add_session(
         address=plain(ctx.address, 64),
         user_agent=plain(ctx.user_agent),
     )
-    session.add(row)
-    session.flush()
+    add(session, row)
     return row
 
 

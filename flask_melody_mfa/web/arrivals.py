@@ -15,9 +15,9 @@ from flask_melody_mfa.core.errors import MfaError, MfaRequired
 from flask_melody_mfa.core.types import Account, Method
 from flask_melody_mfa.flows import prove, sign_in
 from flask_melody_mfa.web import answers, device_cookie, door, guard, words
-from flask_melody_mfa.web.guard import At, Seen
+from flask_melody_mfa.web.proxies import kept
+from flask_melody_mfa.web.seen import ANONYMOUS, At, Seen
 from flask_melody_mfa.web.state import context, state
-from flask_melody_mfa.web.urls import same_origin_path
 from flask_melody_mfa.web.view_client import client_of_view
 
 log = logging.getLogger("flask_melody_mfa")
@@ -38,7 +38,8 @@ def arrived(_app: Any, *, user: Any, **_: Any) -> None:
     """Flask-Login's `user_logged_in`: hold its fields back. Writes nothing."""
     here = state()
     account = here.describe(user)
-    seen: Seen | None = g.get("_mfa_seen")
+    found = kept()
+    seen: Seen | None = found.get("_mfa_seen")
     standing = seen.standing if seen is not None else None
     if (
         seen is not None
@@ -48,14 +49,14 @@ def arrived(_app: Any, *, user: Any, **_: Any) -> None:
         and (standing.holding.enrolled or standing.holding.passkeys)
     ):
         return  # the same user again, in a session that proved something: nothing changes
-    first = "_mfa_arrival" not in g
-    method = g.pop("_mfa_method", Method.PASSWORD)
-    g._mfa_arrival = Arrival(
+    first = "_mfa_arrival" not in found
+    method = found.pop("_mfa_method", Method.PASSWORD)
+    found._mfa_arrival = Arrival(
         account=account,
         parked=door.park() if here.settings.mfa_guard else {},
         method=method,
-        client=g.pop("_mfa_client", None),
-        next_url=g.pop("_mfa_next", None),
+        client=found.pop("_mfa_client", None),
+        next_url=found.pop("_mfa_next", None),
     )
     if first:
         after_this_request(conclude)
@@ -69,7 +70,7 @@ def conclude(response: BaseResponse) -> Any:
     here = state()
     location = response.headers.get("Location")
     if arrival.next_url is None and 300 <= response.status_code < 400:
-        arrival.next_url = same_origin_path(location, request.host_url)
+        arrival.next_url = answers.path_here(location)
     held = door.mark()
     if here.settings.mfa_guard:
         arrival.parked.update(door.park_messages() | door.login_view())
@@ -77,8 +78,9 @@ def conclude(response: BaseResponse) -> Any:
         arrival.client = arrival.client or client_of_view(here, lambda: arrival.account)
         if held.get("s"):
             sign_in.sign_out(context(), held["s"])
+        ctx, since = context(arrival.client), here.cache.since()
         outcome = sign_in.begin(
-            context(arrival.client),
+            ctx,
             arrival.account,
             method=arrival.method,
             parked=arrival.parked,
@@ -94,6 +96,7 @@ def conclude(response: BaseResponse) -> Any:
         case sign_in.Finished():
             door.put_back(arrival.parked)
             door.set_mark(s=outcome.token, c=None)
+            guard.remember_new(ctx, outcome, since)
             guard.look_again(Seen(at=At.SATISFIED, client=arrival.client, account=arrival.account))
             device_cookie.write(response, arrival.account.key, outcome.device)
             return response
@@ -141,7 +144,7 @@ def departed(_app: Any, **_: Any) -> None:
     g.pop("_mfa_arrival", None)
     held = door.mark()
     door.set_mark(s=None, c=None)
-    guard.look_again(guard.ANONYMOUS)
+    guard.look_again(ANONYMOUS)
     if held.get("s") or held.get("c"):
         g._mfa_departed = held
         after_this_request(close)
@@ -169,7 +172,7 @@ def sign_in_now(
     method: str,
 ) -> BaseResponse:
     """What `mfa.sign_in` does: `login_user`, with a method, a client and a target."""
-    target = same_origin_path(next_url, request.host_url)
+    target = answers.path_here(next_url)
     g._mfa_method = Method(method)
     g._mfa_client = client
     g._mfa_next = target

@@ -27,7 +27,7 @@ from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Goal
 from flask_melody_mfa.flows.sessions import Requirement
 from flask_melody_mfa.web import answers, door, faces, guard
-from flask_melody_mfa.web.guard import At, Seen
+from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import State, context, state
 
 F = TypeVar("F", bound=Callable[..., Any])

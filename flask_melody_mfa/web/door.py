@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import current_app, g, request, session
+from flask import Request, current_app, g, request, session
 from flask.sessions import session_json_serializer
 
 from flask_melody_mfa.web.proxies import this_app, this_session
@@ -52,23 +52,22 @@ def login_manager() -> Any:
     return getattr(this_app(), "login_manager", None)
 
 
-def begin_request() -> None:
-    """Forget what an earlier request left in `g`.
+def begin_request(this: Request, found: Any) -> None:
+    """Forget what an earlier request left in `found`, which is `g`.
 
     `g` lives as long as the app context, and tests that push one make many requests in it.
     """
-    this = request._get_current_object()  # type: ignore[attr-defined]
-    before = g.get("_mfa_request")
+    before = found.get("_mfa_request")
     if before is this:
         return
     if before is not None:
-        if "_mfa_hidden" in g:
-            g.pop("_login_user", None)
-        for name in [name for name in g if name.startswith("_mfa_")]:
-            g.pop(name)
+        if "_mfa_hidden" in found:
+            found.pop("_login_user", None)
+        for name in [name for name in found if name.startswith("_mfa_")]:
+            found.pop(name)
         # Flask-WTF's token, too: it belongs to the session of the request that made it.
-        g.pop(current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"), None)
-    g._mfa_request = this
+        found.pop(current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"), None)
+    found._mfa_request = this
 
 
 def be_anonymous() -> None:
@@ -81,7 +80,8 @@ def be_anonymous() -> None:
 
 def park() -> dict[str, Any]:
     """Take Flask-Login's fields out of the browser's session."""
-    return {name: session.pop(name) for name in FIELDS if name in session}
+    browser = this_session()
+    return {name: browser.pop(name) for name in FIELDS if name in browser}
 
 
 def park_messages() -> dict[str, Any]:
@@ -97,9 +97,10 @@ def login_view() -> dict[str, Any]:
 
 def put_back(fields: Mapping[str, Any]) -> None:
     """Put parked fields back. A wish to be remembered makes Flask-Login set its cookie now."""
+    browser = this_session()
     for name in FIELDS:
         if name in fields:
-            session[name] = fields[name]
+            browser[name] = fields[name]
     if MESSAGES in fields:
         held = session_json_serializer.loads(fields[MESSAGES])
         session[MESSAGES] = [*held, *session.get(MESSAGES, ())]

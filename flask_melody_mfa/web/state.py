@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -82,14 +82,21 @@ class SessionCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: OrderedDict[tuple[str, str | None], Remembered] = OrderedDict()
+        self._forgotten = 0
 
     def get(self, token: str, client: str | None) -> Remembered | None:
         """What is known of a session, however old."""
         return self._held.get((token, client))
 
-    def put(self, token: str, client: str | None, entry: Remembered) -> None:
-        """Remember a satisfied session."""
+    def since(self) -> int:
+        """A point in time for `put`: to be taken before what is put is read or written."""
+        return self._forgotten
+
+    def put(self, token: str, client: str | None, entry: Remembered, since: int) -> None:
+        """Remember a satisfied session, unless anything was forgotten meanwhile."""
         with self._lock:
+            if since != self._forgotten:
+                return  # it may have been read before the very change that was to be seen at once
             self._held[token, client] = entry
             while len(self._held) > CACHED_SESSIONS:
                 self._held.popitem(last=False)
@@ -97,6 +104,7 @@ class SessionCache:
     def drop_user(self, user_key: str) -> None:
         """Forget an account's sessions, so that they are read again at once."""
         with self._lock:
+            self._forgotten += 1
             for key, entry in list(self._held.items()):
                 if entry.standing.row.user_key == user_key:
                     del self._held[key]
@@ -110,6 +118,7 @@ class SessionCache:
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
+            self._forgotten += 1
             self._held.clear()
 
 
@@ -305,6 +314,12 @@ class State:
         self.pool.submit(in_context)
 
 
+@lru_cache(maxsize=64)
+def host_of(url: str) -> str | None:
+    """The host name in a URL."""
+    return urlsplit(url).hostname
+
+
 def state() -> State:
     """The state of the current app."""
     found: State | None = this_app().extensions.get(EXTENSION)
@@ -341,7 +356,7 @@ def context(
         address=request.remote_addr if in_request else None,
         user_agent=request.user_agent.string[:512] if in_request else None,
         locale=locale,
-        origin_host=urlsplit(base_url).hostname if base_url else None,
+        origin_host=host_of(base_url) if base_url else None,
         can_mail=here.can_mail(here.settings),
         can_sms=here.can_sms(here.settings),
         actor=actor,
