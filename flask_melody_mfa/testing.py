@@ -30,6 +30,16 @@ from flask_melody_mfa.store import accounts
 from flask_melody_mfa.web import door
 from flask_melody_mfa.web.state import State, context, state
 
+__all__ = [
+    "MFAClient",
+    "assert_requires_mfa",
+    "enroll",
+    "finish_sign_in",
+    "freeze",
+    "otp_code",
+    "outbox",
+]
+
 STEP: Instant = 30_000
 PAGE = {"Accept": "text/html"}
 CODE = re.compile(r"\b\d{6}\b", re.ASCII)

@@ -129,14 +129,17 @@ def login_url(next_path: str | None = None) -> str:
     return target
 
 
-def login_endpoints() -> set[str]:
-    """The endpoints of the host's login views."""
+def login_views() -> set[str]:
+    """The host's login views, by endpoint or by path, as Flask-Login knows them."""
     manager = door.login_manager()
-    if manager is None:
-        return set()
     views = {getattr(manager, "login_view", None)}
     views.update((getattr(manager, "blueprint_login_views", None) or {}).values())
-    return {view for view in views if view and "/" not in view}
+    return {view for view in views if view}
+
+
+def is_login_view(endpoint: str) -> bool:
+    """Whether this request goes to a login view of the host's."""
+    return bool(login_views() & {endpoint, request.path})
 
 
 def to_login(next_path: str | None = None, message: str | None = None) -> BaseResponse:

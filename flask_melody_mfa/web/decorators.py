@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any, TypeVar, overload
 
 from flask import Flask, redirect, url_for
+from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -145,7 +146,8 @@ def refuse(asked: Requirement) -> Any:
         if seen.at is not At.SATISFIED:
             guard.look_again(seen)
             door.be_anonymous()
-    if seen.at is At.ANONYMOUS:
+    if seen.at is At.ANONYMOUS or (seen.at is At.SATISFIED and not current_user.is_authenticated):
+        # Satisfied, as this process remembers it; but Flask-Login finds nobody any more.
         if answers.is_page_request():
             return answers.to_login(answers.this_path())
         return answers.problem(NotAuthenticated())

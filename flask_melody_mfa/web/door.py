@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Request, current_app, g, request, session
 from flask.sessions import session_json_serializer
+from flask_login import decode_cookie
 
 from flask_melody_mfa.web.proxies import this_app, this_session
 
@@ -90,6 +91,13 @@ def park_messages() -> dict[str, Any]:
     return {MESSAGES: session_json_serializer.dumps(messages)} if messages else {}
 
 
+def remembered_wish(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The wish to be remembered of whoever just signed in with a remember cookie of their own."""
+    if "_remember" in fields or not remember_cookie_arrived():
+        return {}
+    return {"_remember": "set"} if remembered_id() == fields.get("_user_id") else {}
+
+
 def login_view() -> dict[str, Any]:
     """The endpoint of the form that signed a user in, whatever Flask-Login's `login_view` is."""
     return {LOGIN_VIEW: request.endpoint} if request.method == "POST" else {}
@@ -111,9 +119,18 @@ def remember_cookie_name() -> str:
     return str(current_app.config.get("REMEMBER_COOKIE_NAME", "remember_token"))
 
 
+def remembered_id() -> str | None:
+    """The user that this request's remember cookie names; None for none, or a forged one."""
+    try:
+        found = decode_cookie(request.cookies.get(remember_cookie_name(), ""))
+    except (TypeError, ValueError):
+        return None  # anything may stand in a cookie
+    return None if found is None else str(found)
+
+
 def remember_cookie_arrived() -> bool:
     """Whether this request carries a remember cookie that still stands."""
-    return remember_cookie_name() in request.cookies and session.get("_remember") != "clear"
+    return session.get("_remember") != "clear" and remembered_id() is not None
 
 
 def clear_remember_cookie() -> None:

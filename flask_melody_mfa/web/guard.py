@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from flask import Request, current_app, flash, g, redirect, request, session, url_for
-from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -225,7 +224,7 @@ def by_loader(client: str | None = None) -> Seen:
         return ANONYMOUS
     vouches = here.hooks.vouches_for
     client = client or client_of_view(here, lambda: account)
-    if vouches is not None and vouches(request):
+    if vouches is not None and here.ask("vouches_for", vouches, request):
         return Seen(at=At.SATISFIED, client=client, account=account, by_loader=True)
     step = sessions.would_owe(context(client), account, method=Method.PASSWORD)
     if isinstance(step, gate.Satisfied):
@@ -235,11 +234,8 @@ def by_loader(client: str | None = None) -> Seen:
 
 def current_account(here: State) -> Account | None:
     """The account of Flask-Login's current user; None for nobody."""
-    with here.users.quietly():
-        user = current_user._get_current_object()
-    if user is None or not getattr(user, "is_authenticated", False):
-        return None
-    return here.describe(user)
+    user = here.current_user()
+    return None if user is None else here.describe(user)
 
 
 def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -277,7 +273,7 @@ def guard(here: State) -> Any:
     if seen.at is At.SATISFIED or seen.at is At.ANONYMOUS:
         return None
     if seen.at is At.REFUSED:
-        if endpoint in answers.login_endpoints() or is_left_alone(here, endpoint):
+        if answers.is_login_view(endpoint) or is_left_alone(here, endpoint):
             return None
         if answers.is_page_request():
             return answers.to_login(answers.this_path(), PLEASE_SIGN_IN)
@@ -285,7 +281,7 @@ def guard(here: State) -> Any:
     if is_logout(here, endpoint):
         give_up(seen)
         return None
-    if is_left_alone(here, endpoint) or endpoint in answers.login_endpoints():
+    if is_left_alone(here, endpoint) or answers.is_login_view(endpoint):
         return None
     if seen.at is At.PENDING and request.method == "POST" and began_here(endpoint):
         return None

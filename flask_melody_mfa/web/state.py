@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, has_request_context, request
+from flask_login import current_user
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_melody_mfa.core.errors import ConfigError, NotConfigured, Unavailable
+from flask_melody_mfa.core.errors import ConfigError, MfaError, NotConfigured, Unavailable
 from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
 from flask_melody_mfa.core.signed import Purpose, Signer
@@ -35,7 +36,7 @@ from flask_melody_mfa.web.clients import Clients
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
 from flask_melody_mfa.web.proxies import this_app
-from flask_melody_mfa.web.users import UserPage, Users
+from flask_melody_mfa.web.users import UserPage, Users, is_key, password_checker, unwrap
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -205,6 +206,8 @@ class State:
         """Our transactions on the host's engine."""
         if self._store is None:
             with self._lock:
+                if self._store is not None:
+                    return self._store
                 store = Store(self.db.engine, host_writes=self.host_writes)
                 if store.shared and not (self.app.testing or self.app.debug):
                     log.error(
@@ -257,36 +260,66 @@ class State:
             self._limits = RedisAddressLimits(uri) if uri else DatabaseAddressLimits()
         return self._limits
 
-    def describe(self, user: Any) -> Account:
-        """The account of a user. Whatever a hook raises closes the gate."""
+    def ask(self, name: str, hook: Callable[..., Any], *arguments: Any) -> Any:
+        """What a hook of the host's answers. Raises `Unavailable` for whatever it raises."""
         try:
-            return (self.hooks.describe_user or self.users.describe)(user)
-        except Unavailable:
+            return self.app.ensure_sync(hook)(*arguments)
+        except MfaError:
             raise
         except Exception:
-            log.exception("describe_user failed")
+            log.exception("%s failed", name)
             raise Unavailable from None
+
+    def current_user(self) -> Any:
+        """Flask-Login's current user, or None for nobody. Raises `Unavailable`."""
+        try:
+            with self.users.quietly():
+                user = unwrap(current_user)
+        except SQLAlchemyError:
+            log.exception("The user could not be loaded")
+            raise Unavailable from None
+        return user if getattr(user, "is_authenticated", False) else None
+
+    def describe(self, user: Any) -> Account:
+        """The account of a user. One that cannot be described closes the gate."""
+        hook = self.hooks.describe_user or self.users.describe
+        account = self.ask("describe_user", hook, unwrap(user))
+        if not isinstance(account, Account):
+            log.error("describe_user answered a %s, not an Account", type(account).__name__)
+            raise Unavailable
+        if not is_key(account.key):
+            log.error("A user key is a text of 1 to 255 characters that ends in no blank")
+            raise Unavailable
+        return account
 
     def load_user(self, key: str) -> Any:
         """The user of a key, or None."""
         if self.hooks.load_user is not None:
-            return self.hooks.load_user(key)
+            return self.ask("load_user", self.hooks.load_user, key)
         if self.users.model is None:
             manager = getattr(self.app, "login_manager", None)
             callback = getattr(manager, "_user_callback", None)
-            return callback(key) if callback is not None else None
+            return None if callback is None else self.ask("user_loader", callback, key)
         return self.users.load(key)
 
     def find_user(self, login: str) -> Any:
         """The user of a login text, or None."""
         if self.hooks.find_user is not None:
-            return self.hooks.find_user(login)
+            return self.ask("find_user", self.hooks.find_user, login)
         return self.users.find(login) if self.users.model is not None else None
+
+    def check_password(self, user: Any, password: str) -> bool | None:
+        """Whether a password is right; None where the app has no way to tell."""
+        user = unwrap(user)
+        if self.hooks.check_password is not None:
+            return bool(self.ask("check_password", self.hooks.check_password, user, password))
+        check = password_checker(user)
+        return None if check is None else bool(self.ask("check_password", check, password))
 
     def list_users(self, query: str, cursor: str, limit: int) -> UserPage:
         """A page of the host's users. Raises `NotConfigured` where there is no way to list them."""
         if self.hooks.list_users is not None:
-            return UserPage(*self.hooks.list_users(query, cursor or None))
+            return UserPage(*self.ask("list_users", self.hooks.list_users, query, cursor or None))
         if self.users.model is None:
             raise NotConfigured
         return self.users.listed(query, cursor, limit)
