@@ -326,6 +326,10 @@ def context(
     """
     here = state()
     settings = here.settings_for(client, however_old=however_old)
+    origins = settings.mfa_origins
+    if client is not None:
+        own = here.clients.get(client, however_old=however_old).client.origins
+        origins = tuple(dict.fromkeys((*origins, *own)))
     in_request = has_request_context()
     base_url = here.settings.mfa_base_url
     return Context(
@@ -342,6 +346,7 @@ def context(
         user_agent=request.user_agent.string[:512] if in_request else None,
         locale=locale,
         origin_host=urlsplit(base_url).hostname if base_url else None,
+        origins=origins,
         can_mail=here.can_mail(here.settings),
         can_sms=here.can_sms(here.settings),
         actor=actor,
