@@ -15,11 +15,11 @@ from werkzeug.wrappers import Response as BaseResponse
 from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.errors import ChallengeOver, MfaError, MfaRequired, Unavailable
 from flask_melody_mfa.core.types import Account, Method
-from flask_melody_mfa.flows import people, sessions, sign_in
+from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.sessions import Standing
-from flask_melody_mfa.web import answers, door, words
+from flask_melody_mfa.web import answers, deletions, door, words
 from flask_melody_mfa.web.page import error_page
 from flask_melody_mfa.web.proxies import kept, this_request, this_session
 from flask_melody_mfa.web.state import Remembered, State, context, state
@@ -146,7 +146,8 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
         door.set_mark(s=None)
         return without_session(client)
     if not account.active:
-        return put_out(account)
+        deletions.put_out(account)
+        return ANONYMOUS
     if standing.satisfied:
         again = Seen(at=At.SATISFIED, client=client, standing=standing)
         here.cache.put(token, client, Remembered(now, flask_id, standing, again))
@@ -157,14 +158,6 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
         account=account,
         standing=standing,
     )
-
-
-def put_out(account: Account) -> Seen:
-    """The host lets this account in no more: what it has ends here, and everywhere."""
-    people.deactivated(context(actor="host"), account)
-    door.sign_out_here()
-    g._mfa_out = True
-    return ANONYMOUS
 
 
 def read_session(client: str | None, token: str) -> Standing | None:
@@ -191,7 +184,8 @@ def without_session(client: str | None) -> Seen:
     if "_user_id" not in session:
         return by_loader(client)
     if not account.active:
-        return put_out(account)
+        deletions.put_out(account)
+        return ANONYMOUS
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
     ctx = context(client)

@@ -14,6 +14,7 @@ from flask_melody_mfa.core.errors import (
     ChallengeOver,
     InvalidRequest,
     MfaRequired,
+    NobodyCan,
     NotAuthenticated,
     NotDelivered,
     Throttled,
@@ -59,6 +60,8 @@ def open_enrollment(seen: guard.Seen) -> steps.Here:
     step = sessions.meets(ctx, account, standing, asked)
     if isinstance(step, gate.NeedPassword):
         raise MfaRequired
+    if isinstance(step, gate.Stuck):
+        raise NobodyCan(step.reason)
     purpose = challenges.ENROLL if isinstance(step, gate.Satisfied) else challenges.STEP_UP
     begun = sign_in.begin_on_session(
         ctx,
