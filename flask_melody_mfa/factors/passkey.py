@@ -160,9 +160,7 @@ class PasskeyFactor:
         not tell. Raises `InvalidPasskey`, `InvalidRequest`.
         """
         asserted = rules.read_asserted(answer["credential"])
-        meant = [
-            one for one in held if isinstance(one, HeldPasskey) and is_meant(one, asserted)
-        ]
+        meant = [one for one in held if isinstance(one, HeldPasskey) and is_meant(one, asserted)]
         found = meant[0] if meant else NOBODYS
         with one_answer():
             verified = verify_authentication_response(

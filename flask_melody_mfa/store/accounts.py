@@ -14,6 +14,7 @@ from sqlalchemy.sql import Executable
 from flask_melody_mfa.core.types import FactorKind, Instant
 from flask_melody_mfa.store.tables import (
     Address,
+    Ceremony,
     ChallengeRow,
     CredentialRow,
     Device,
@@ -301,6 +302,7 @@ OF_AN_ACCOUNT: tuple[Any, ...] = (
     FactorState,
     Passkey,
     PasskeyUser,
+    Ceremony,
     RecoveryCode,
     Device,
     Address,

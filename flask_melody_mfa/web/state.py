@@ -325,11 +325,10 @@ def context(
     `however_old`: also from a client that is due to be read again, for who is about to do so.
     """
     here = state()
-    settings = here.settings_for(client, however_old=however_old)
-    origins = settings.mfa_origins
+    settings, origins = here.settings, here.settings.mfa_origins
     if client is not None:
-        own = here.clients.get(client, however_old=however_old).client.origins
-        origins = tuple(dict.fromkeys((*origins, *own)))
+        found = here.clients.get(client, however_old=however_old)
+        settings, origins = found.settings, (*origins, *found.client.origins)
     in_request = has_request_context()
     base_url = here.settings.mfa_base_url
     return Context(
