@@ -373,7 +373,10 @@ def context(
     `however_old`: also from a client that is due to be read again, for who is about to do so.
     """
     here = state()
-    settings = here.settings_for(client, however_old=however_old)
+    settings, origins = here.settings, here.settings.mfa_origins
+    if client is not None:
+        found = here.clients.get(client, however_old=however_old)
+        settings, origins = found.settings, (*origins, *found.client.origins)
     in_request = has_request_context()
     base_url = here.settings.mfa_base_url
     return Context(
@@ -390,6 +393,7 @@ def context(
         user_agent=request.user_agent.string[:512] if in_request else None,
         locale=locale,
         origin_host=host_of(base_url) if base_url else None,
+        origins=origins,
         can_mail=here.can_mail(here.settings),
         can_sms=here.can_sms(here.settings),
         actor=actor,
