@@ -117,12 +117,14 @@ class Prompt:
 class Accepted:
     """A proof that holds. It counts once the flow has made its claim in the database.
 
-    `last_step`: claim the authenticator's time step (RFC 6238 §5.2); None: claim the kept code.
+    `last_step`: claim the authenticator's time step (RFC 6238 §5.2). `recovery_code`: claim this
+    one, in its canonical form. Neither: claim the kept code.
     """
 
     kind: FactorKind
     credential_id: str | None = None
     last_step: int | None = None
+    recovery_code: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,11 +29,19 @@ ENROLL = "enroll"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What a step-up was asked for; `put_off`: the set-up was left for later."""
+    """What a challenge is for, beyond its purpose.
+
+    `factors`, `phishing_resistant`: what a step-up was asked for. `put_off`: the set-up was left
+    for later. `remember`: this device is to be remembered, `device`: it was before, under that
+    id. `replaces`: the id of the credential in whose place another is set up.
+    """
 
     factors: frozenset[FactorKind] = frozenset()
     phishing_resistant: bool = False
     put_off: bool = False
+    remember: bool = False
+    device: str | None = None
+    replaces: str | None = None
 
     def to_text(self) -> str:
         return json.dumps(
@@ -41,6 +49,9 @@ class Goal:
                 "factors": sorted(kind.value for kind in self.factors),
                 "phishing_resistant": self.phishing_resistant,
                 "put_off": self.put_off,
+                "remember": self.remember,
+                "device": self.device,
+                "replaces": self.replaces,
             }
         )
 
@@ -51,6 +62,9 @@ class Goal:
             factors=frozenset(FactorKind(kind) for kind in data.get("factors", ())),
             phishing_resistant=bool(data.get("phishing_resistant")),
             put_off=bool(data.get("put_off")),
+            remember=bool(data.get("remember")),
+            device=data.get("device"),
+            replaces=data.get("replaces"),
         )
 
 
@@ -75,7 +89,7 @@ class Challenge:
 
 
 def proofs_to_text(proofs: Iterable[Proof]) -> str:
-    """Proofs as they are stored."""
+    """Proofs as they are stored. `store/devices.py` looks for the id of a device in this text."""
     return json.dumps(
         [
             [proof.kind.value, proof.at, int(proof.setup), int(proof.backup), proof.device]
@@ -167,10 +181,11 @@ def owed(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
             password_fresh=True,  # it was, when the step-up was opened
         )
     if challenge.purpose == ENROLL:
+        available = gate_facts(ctx, account, challenge.holding, method=row.method).available
+        # A code or number that is lost is replaced by one of its kind; a passkey by any of these.
+        lost = {r.kind for r in challenge.holding.credentials if r.id == challenge.goal.replaces}
         kinds = tuple(
-            kind
-            for kind in FactorKind
-            if kind in gate_facts(ctx, account, challenge.holding, method=row.method).available
+            kind for kind in FactorKind if kind in available and (not lost or kind in lost)
         )
         return gate.Satisfied() if challenge.proofs else gate.SetUp(factors=kinds, may_skip=True)
     facts = gate_facts(ctx, account, challenge.holding, method=row.method, proofs=challenge.proofs)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core import gate
@@ -22,7 +24,7 @@ from flask_melody_mfa.core.types import (
     FactorKind,
     Proof,
 )
-from flask_melody_mfa.flows import messages, tries
+from flask_melody_mfa.flows import messages, recovery, tries
 from flask_melody_mfa.flows.challenge import (
     Challenge,
     gate_facts,
@@ -32,11 +34,13 @@ from flask_melody_mfa.flows.challenge import (
 )
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import Finished, advance
-from flask_melody_mfa.store import challenges, credentials
+from flask_melody_mfa.store import challenges, credentials, recovery_codes
 from flask_melody_mfa.store.log import record
 
 SENT = (FactorKind.EMAIL, FactorKind.SMS)
 """The factors whose codes we send."""
+TICKED = frozenset({"1", "on", "true", "yes"})
+"""What a ticked box is sent as."""
 
 
 def wanted(ctx: Context, account: Account, challenge: Challenge) -> gate.Prove:
@@ -131,7 +135,8 @@ def prove(
     tries.charge(ctx, account.key, kind, row)
     try:
         accepted = ctx.factors[kind].finish_proof(ctx.env(row.id), credentials_held, kept, answer)
-        finished = accept(ctx, account, challenge, step, accepted)
+        wished = with_wish(challenge, step, kind, answer)
+        finished = accept(ctx, account, wished, step, accepted)
     except WrongProof:
         over = tries.fail(ctx, account, kind, row)
         if over.challenge:
@@ -148,6 +153,16 @@ def prove(
     return finished
 
 
+def with_wish(
+    challenge: Challenge, step: gate.Prove, kind: FactorKind, answer: Answer
+) -> Challenge:
+    """The challenge, with what `remember_device` says where it is asked: beside a held factor."""
+    if kind is FactorKind.RECOVERY_CODE or is_backup(step, kind):
+        return challenge
+    goal = replace(challenge.goal, remember=answer.get("remember_device") in TICKED)
+    return replace(challenge, goal=goal)
+
+
 def accept(
     ctx: Context, account: Account, challenge: Challenge, step: gate.Prove, accepted: Accepted
 ) -> Finished | None:
@@ -156,13 +171,16 @@ def accept(
     backup = is_backup(step, kind)
 
     def work(session: Session) -> tuple[Finished | None, tuple[Event, ...]]:
-        claim(ctx, session, account, challenge, accepted)
+        # The account's row first, as everything else does that touches it and its codes.
         tries.settle(session, account.key, kind, challenge.row)
+        claim(ctx, session, account, challenge, accepted)
         stood_for = backed_up_by(ctx, account, challenge) if backup else None
         proof = Proof(kind=stood_for or kind, at=ctx.now, backup=backup)
         events = [ctx.event("proof_accepted", account.key, factor=kind.value, backup=backup)]
         if backup:
             events.append(ctx.event("email_backup_used", account.key, factor=proof.kind.value))
+        if kind is FactorKind.RECOVERY_CODE:
+            events.append(recovery.note_use(ctx, session, account.key, "mfa"))
         proofs = with_proof(challenge.proofs, proof)
         finished, more = advance(ctx, session, account, challenge, proofs)
         events.extend(more)
@@ -178,6 +196,11 @@ def claim(
     ctx: Context, session: Session, account: Account, challenge: Challenge, accepted: Accepted
 ) -> None:
     """Spend what the proof was made of. Raises `WrongProof` when it was spent already."""
+    if accepted.recovery_code is not None:
+        code_hash = ctx.vault.recovery_code_hash(account.key, accepted.recovery_code)
+        if not recovery_codes.spend(session, account.key, code_hash, ctx.now):
+            raise WrongProof
+        return
     if accepted.last_step is not None:
         if accepted.credential_id is None or not credentials.claim_step(
             session, account.key, accepted.credential_id, accepted.last_step, ctx.now

@@ -63,7 +63,10 @@ def charge(ctx: Context, user_key: str, kind: FactorKind, row: ChallengeRow | No
             else:
                 # Every try is spent and being judged right now, by requests beside this one.
                 raise Locked(limits.seconds(limits.FIRST_LOCK))
-        if not accounts.charge_factor(session, user_key, kind, limits.FACTOR_CAP):
+        # Recovery codes are no factor: nobody is to guess one, and to disable them is no gain.
+        if kind is not FactorKind.RECOVERY_CODE and not accounts.charge_factor(
+            session, user_key, kind, limits.FACTOR_CAP
+        ):
             raise WrongProof
         if row is not None and not challenges.charge(
             session, row, ctx.now, ctx.settings.mfa_tries_per_code

@@ -17,6 +17,7 @@ from flask_melody_mfa.store.tables import (
     ChallengeRow,
     CredentialRow,
     Device,
+    DeviceToken,
     EmbeddedSession,
     EventRow,
     FactorState,
@@ -262,6 +263,20 @@ def claim_version(session: Session, holding: Holding) -> bool:
     )
 
 
+def change_version(session: Session, user_key: str) -> bool:
+    """Change the version whatever it is; False where nothing is known of the account.
+
+    First in its transaction, it lets no other change come between: whoever read the version
+    before can claim it no more.
+    """
+    return bool(
+        rows_changed(
+            session,
+            update(User).where(User.user_key == user_key).values(version=User.version + 1),
+        )
+    )
+
+
 def set_must_set_up(session: Session, user_key: str, kinds: Sequence[FactorKind]) -> None:
     """Remember what the user must set up at the next sign-in."""
     session.execute(
@@ -301,5 +316,7 @@ OF_AN_ACCOUNT: tuple[Any, ...] = (
 
 def erase(session: Session, user_key: str) -> None:
     """Delete every row of an account; nothing is left for a namesake to inherit."""
+    theirs = select(Device.id).where(Device.user_key == user_key)
+    session.execute(delete(DeviceToken).where(DeviceToken.device_id.in_(theirs)))
     for table in OF_AN_ACCOUNT:
         session.execute(delete(table).where(table.user_key == user_key))

@@ -93,9 +93,9 @@ def claim_code(session: Session, row: ChallengeRow, now: Instant) -> bool:
     )
 
 
-def end(session: Session, row: ChallengeRow, now: Instant) -> bool:
+def end(session: Session, row: ChallengeRow, now: Instant, *also: Any) -> bool:
     """End an open challenge; one caller wins."""
-    return change(session, row, now, ended_at=now, sealed=None, code_id=None, code_kind=None)
+    return change(session, row, now, *also, ended_at=now, sealed=None, code_id=None, code_kind=None)
 
 
 def end_all(session: Session, user_key: str, now: Instant) -> int:

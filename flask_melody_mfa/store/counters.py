@@ -36,6 +36,15 @@ def count(session: Session, name: str, now: Instant, window: Instant, limit: int
     return min(window, max(1, expires_at - now))
 
 
+def give_back(session: Session, name: str) -> None:
+    """Count one less, of whatever window runs."""
+    session.execute(
+        update(Counter)
+        .where(Counter.name == name, Counter.count > 0)
+        .values(count=Counter.count - 1)
+    )
+
+
 def left_until(session: Session, name: str, now: Instant, limit: int) -> Instant:
     """0 while the count is below the limit, else the time until the window ends. Counts nothing."""
     expires_at = session.scalar(
