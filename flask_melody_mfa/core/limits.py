@@ -31,6 +31,11 @@ SMS_PER_DAY = 10
 
 OTP_CREDENTIALS = 5
 
+POLICY_VISIT: Instant = 30 * MINUTE
+"""How long a visit to a policy page may take; what it changes asks for a fresh proof besides."""
+POLICY_STATE = 512
+"""Characters of the `state` that an application gets back."""
+
 
 def lock_length(level: int) -> Instant:
     """How long the lock lasts that follows `level` earlier ones: 15 minutes, doubling to 24 h."""

@@ -25,7 +25,7 @@ from flask_melody_mfa.core.types import (
     Prompt,
     Proof,
 )
-from flask_melody_mfa.flows import changes, messages, tries
+from flask_melody_mfa.flows import addresses, changes, messages, tries
 from flask_melody_mfa.flows.challenge import ENROLL, Challenge, owed, with_proof
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import Finished, advance
@@ -146,6 +146,8 @@ def keep(
         lost = challenge.goal.replaces
         events = [ctx.event("factor_enrolled", account.key, factor=new.kind.value)]
         if lost is not None:
+            gone = [row for row in challenge.holding.credentials if row.id == lost]
+            addresses.keep(ctx, session, account.key, gone)
             events.append(take_away(ctx, session, account.key, lost))
         add(ctx, session, account, without(challenge.holding, lost), new)
         challenges.refund(session, row)

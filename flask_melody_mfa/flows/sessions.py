@@ -71,6 +71,8 @@ def stand(ctx: Context, row: SessionRow, holding: Holding) -> Standing:
         proofs = ()
         if method in (Method.PASSKEY, Method.RECOVERY_CODE):
             method = Method.REMEMBERED
+    if method == Method.PASSKEY and not holding.passkeys:
+        method = Method.REMEMBERED  # the passkey that it began with was removed
     method = effective_method(ctx, method, row.created_at)
     step = gate.next_step(
         ctx.settings, gate_facts(ctx, None, holding, method=method, proofs=proofs)
@@ -134,14 +136,20 @@ def fresh_kinds(ctx: Context, standing: Standing, max_age: int | None) -> frozen
 
 def meets(ctx: Context, account: Account, standing: Standing, asked: Requirement) -> gate.StepUp:
     """What a view's requirement still asks of a satisfied session."""
-    row = standing.row
     return gate.step_up(
         ctx.settings,
-        gate_facts(ctx, account, standing.holding, method=row.method, proofs=standing.proofs),
+        facts_of(ctx, account, standing),
         factors=asked.factors,
         phishing_resistant=asked.phishing_resistant,
         fresh=fresh_kinds(ctx, standing, asked.max_age),
-        password_fresh=is_password_fresh(ctx, row, asked),
+        password_fresh=is_password_fresh(ctx, standing.row, asked),
+    )
+
+
+def facts_of(ctx: Context, account: Account, standing: Standing) -> gate.Facts:
+    """What the gate may know of a session, as it began."""
+    return gate_facts(
+        ctx, account, standing.holding, method=standing.row.method, proofs=standing.proofs
     )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.codes import new_id, new_token
 from flask_melody_mfa.core.errors import ChallengeOver, NotAuthenticated
-from flask_melody_mfa.core.types import SECOND, Account, Event, Proof
+from flask_melody_mfa.core.types import SECOND, Account, Event, FactorKind, Instant, Proof
 from flask_melody_mfa.flows import devices
 from flask_melody_mfa.flows.challenge import (
     ENROLL,
@@ -286,7 +286,7 @@ def finish(
     if found is None or found.user_key != row.user_key:
         raise NotAuthenticated
     proofs = proofs_from_text(found.proofs)
-    for proof in challenge.proofs:
+    for proof in earned(session, challenge, ctx.now):
         proofs = with_proof(proofs, proof)
     values: dict[str, Any] = {"proofs": proofs_to_text(proofs), "used_at": ctx.now}
     if challenge.purpose in (RAISE, STEP_UP):
@@ -295,6 +295,24 @@ def finish(
         raise ChallengeOver
     finished = Finished(token=None, next_url=row.next_url, purpose=challenge.purpose, device=issued)
     return finished, events
+
+
+def earned(session: Session, challenge: Challenge, now: Instant) -> tuple[Proof, ...]:
+    """What a challenge proved for its session.
+
+    A recovery code that was spent for a policy opens that visit, and is no proof of anything else.
+    Raises `ChallengeOver` where the visit is over.
+    """
+    if challenge.purpose != STEP_UP:
+        return challenge.proofs
+    codes = tuple(p for p in challenge.proofs if p.kind is FactorKind.RECOVERY_CODE)
+    if codes:
+        visit = session.get(ChallengeRow, challenge.goal.visit or "")
+        if visit is None or not challenges.change(
+            session, visit, now, proofs=proofs_to_text(codes)
+        ):
+            raise ChallengeOver
+    return tuple(p for p in challenge.proofs if p.kind is not FactorKind.RECOVERY_CODE)
 
 
 def put_off(ctx: Context, account: Account, challenge: Challenge) -> Finished:
