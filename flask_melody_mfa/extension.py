@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, after_this_request, has_request_context
@@ -56,7 +57,7 @@ class MelodyMFA:
                 "MFA_SECRET_KEYS is not set; secrets are sealed with keys from SECRET_KEY. "
                 "Set it, so that changing SECRET_KEY cannot lock anyone out."
             )
-        app.extensions[EXTENSION] = State(
+        app.extensions[EXTENSION] = here = State(
             app=app,
             db=db,
             hooks=self._hooks,
@@ -71,9 +72,11 @@ class MelodyMFA:
         schema.mark_created(db.metadata)
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
-        app.url_value_preprocessors.setdefault(None, []).insert(0, guard.observe)
-        app.before_request_funcs.setdefault(None, []).insert(0, decorators.at_the_door)
-        app.context_processor(lambda: {"mfa_status": decorators.mfa_status})
+        app.url_value_preprocessors.setdefault(None, []).insert(0, partial(guard.observe, here))
+        app.before_request_funcs.setdefault(None, []).insert(
+            0, partial(decorators.at_the_door, here)
+        )
+        app.jinja_env.globals.setdefault("mfa_status", decorators.mfa_status)
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)
 
@@ -237,6 +240,11 @@ class MelodyMFA:
     def vouches_for(self, hook: H) -> H:
         """Hook: request → bool, for users of Flask-Login's request loader only."""
         self._hooks.vouches_for = hook
+        return hook
+
+    def set_password_url(self, hook: H) -> H:
+        """Hook: user → URL of the page where a new password is set, for after a recovery code."""
+        self._hooks.set_password_url = hook
         return hook
 
     def deliver_later(self, hook: H) -> H:

@@ -18,7 +18,6 @@ from flask_melody_mfa.core.types import Account, Event, FactorKind, Instant
 from flask_melody_mfa.flows import addresses, changes, devices, enough, sign_in
 from flask_melody_mfa.flows.challenge import ENROLL, Goal, proofs_from_text, proofs_to_text
 from flask_melody_mfa.flows.context import Context
-from flask_melody_mfa.flows.enroll import without
 from flask_melody_mfa.flows.sessions import Requirement, Standing
 from flask_melody_mfa.store import accounts, challenges, credentials, log, sessions
 from flask_melody_mfa.store.accounts import Holding
@@ -133,7 +132,7 @@ def view_of(ctx: Context, account: Account, holding: Holding, row: CredentialRow
         last_used_at=row.last_used_at,
         disabled=kind in holding.disabled,
         outdated=bool(kind is FactorKind.EMAIL and account.email and destination != account.email),
-        removable=enough.is_enough(ctx, account, without(holding, row.id)),
+        removable=enough.is_enough(ctx, account, holding.without(row.id)),
     )
 
 
@@ -211,7 +210,7 @@ def remove(
         holding = accounts.read_holding(session, account.key)
         row = own(holding, credential_id)
         kind = FactorKind(row.kind)
-        rest = without(holding, row.id)
+        rest = holding.without(row.id)
         enough.check(ctx, account, rest)
         if not accounts.claim_version(session, holding):
             raise Conflict
@@ -256,10 +255,7 @@ def replace(
     *,
     next_url: str | None = None,
 ) -> tuple[sign_in.Begun, FactorKind]:
-    """Open the set-up of what takes a factor's place; the old one works until it is confirmed.
-
-    An address or number has its place by its kind, so only an authenticator is named.
-    """
+    """Open the set-up of what takes a factor's place; the old one works until it is confirmed."""
     holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
     row = own(holding, credential_id)
     kind = FactorKind(row.kind)
@@ -269,7 +265,7 @@ def replace(
         standing.row,
         purpose=ENROLL,
         method=standing.method,
-        goal=Goal(factors=frozenset({kind}), replaces=row.id if kind is FactorKind.OTP else None),
+        goal=Goal(replaces=row.id),
         next_url=next_url,
     )
     if not isinstance(begun, sign_in.Begun):

@@ -33,10 +33,10 @@ class Goal:
 
     `factors`, `phishing_resistant`: what a step-up was asked for. `put_off`: the set-up was left
     for later. `remember`: this device is to be remembered, `device`: it was before, under that
-    id. `replaces`: the id of the credential in whose place another is set up; `factors` may then
-    say what. `visit`: the id of the policy visit that a step-up opens; `recovery_code`: whether a
-    recovery code will do for it `too`, or `only` that. `at_once`: a proof that was given for it
-    allows what is to be set up, before anything else is asked.
+    id. `replaces`: the id of the credential in whose place another is set up.
+    `visit`: the id of the policy visit that a step-up opens; `recovery_code`: whether a recovery
+    code will do for it `too`, or `only` that. `at_once`: a proof that was given for it allows what
+    is to be set up, before anything else is asked.
     """
 
     factors: frozenset[FactorKind] = frozenset()
@@ -226,13 +226,7 @@ def owed_to_enroll(ctx: Context, account: Account, challenge: Challenge) -> gate
     available = gate_facts(ctx, account, holding, method=challenge.row.method).available
     # A code or number that is lost is replaced by one of its kind; a passkey by any of these.
     lost = {row.kind for row in holding.credentials if row.id == goal.replaces}
-    kinds = tuple(
-        kind
-        for kind in FactorKind
-        if kind in available
-        and (not lost or kind in lost)
-        and (not goal.factors or kind in goal.factors)
-    )
+    kinds = tuple(kind for kind in FactorKind if kind in available and (not lost or kind in lost))
     return gate.SetUp(factors=kinds, may_skip=True)
 
 
@@ -262,6 +256,24 @@ def load(ctx: Context, token: str) -> Challenge:
         return read_challenge(session, row)
 
     return ctx.store.run(work)
+
+
+def earned(session: Session, challenge: Challenge, now: Instant) -> tuple[Proof, ...]:
+    """What a challenge proved for its session.
+
+    A recovery code that was spent for a policy opens that visit, and is no proof of anything else.
+    Raises `ChallengeOver` where the visit is over.
+    """
+    if challenge.purpose != STEP_UP:
+        return challenge.proofs
+    codes = tuple(p for p in challenge.proofs if p.kind is FactorKind.RECOVERY_CODE)
+    if codes:
+        visit = session.get(ChallengeRow, challenge.goal.visit or "")
+        if visit is None or not challenges.change(
+            session, visit, now, proofs=proofs_to_text(codes)
+        ):
+            raise ChallengeOver
+    return tuple(p for p in challenge.proofs if p.kind is not FactorKind.RECOVERY_CODE)
 
 
 def effective_method(ctx: Context, method: str, began_at: Instant) -> str:

@@ -25,7 +25,7 @@ from flask_melody_mfa.core.types import (
     Prompt,
     Proof,
 )
-from flask_melody_mfa.flows import addresses, changes, messages, tries
+from flask_melody_mfa.flows import changes, messages, tries
 from flask_melody_mfa.flows.challenge import ENROLL, Challenge, owed, with_proof
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import Finished, advance
@@ -143,13 +143,15 @@ def keep(
             raise WrongProof
         if not accounts.claim_version(session, challenge.holding):
             raise Conflict
-        lost = challenge.goal.replaces
         events = [ctx.event("factor_enrolled", account.key, factor=new.kind.value)]
-        if lost is not None:
-            gone = [row for row in challenge.holding.credentials if row.id == lost]
-            addresses.keep(ctx, session, account.key, gone)
+        holding = challenge.holding
+        lost = challenge.goal.replaces
+        if lost is not None and not replaces_its_kind(holding, lost):
             events.append(take_away(ctx, session, account.key, lost))
-        add(ctx, session, account, without(challenge.holding, lost), new)
+            holding = replace(
+                holding, credentials=tuple(r for r in holding.credentials if r.id != lost)
+            )
+        add(ctx, session, account, holding, new)
         challenges.refund(session, row)
         events += changes.follow(ctx, session, account.key, reason="factor_enrolled", but=(row.id,))
         still = tuple(proof for proof in challenge.proofs if proof.device is None)
@@ -173,10 +175,11 @@ def take_away(ctx: Context, session: Session, user_key: str, credential_id: str)
     return ctx.event("factor_removed", user_key, factor=kind.value, replaced=True, notify=False)
 
 
-def without(holding: accounts.Holding, credential_id: str | None) -> accounts.Holding:
-    """What is held, but for one credential."""
-    rest = tuple(row for row in holding.credentials if row.id != credential_id)
-    return replace(holding, credentials=rest)
+def replaces_its_kind(holding: accounts.Holding, credential_id: str) -> bool:
+    """Whether a credential is an address or number: a new one always takes the place of the old."""
+    return any(
+        row.id == credential_id and row.kind != FactorKind.OTP for row in holding.credentials
+    )
 
 
 def add(

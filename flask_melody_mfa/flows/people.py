@@ -25,12 +25,9 @@ from flask_melody_mfa.store import accounts, challenges, credentials, recovery_c
 from flask_melody_mfa.store.log import record
 from flask_melody_mfa.store.tables import Passkey, SessionRow
 
-ENROLLABLE = (FactorKind.OTP, FactorKind.EMAIL, FactorKind.SMS)
-
 
 def password_changed(ctx: Context, account: Account, *, but: str | None = None) -> None:
     """A new password ends what was begun with the old: challenges, and other sessions."""
-
     end_all(ctx, account, reason="password", but=but)
 
 

@@ -153,11 +153,16 @@ def prove(
     return finished
 
 
+def may_wish(step: gate.Prove, kind: FactorKind) -> bool:
+    """Whether `remember_device` is asked beside this proof: what stands in earns nothing."""
+    return kind is not FactorKind.RECOVERY_CODE and not is_backup(step, kind)
+
+
 def with_wish(
     challenge: Challenge, step: gate.Prove, kind: FactorKind, answer: Answer
 ) -> Challenge:
-    """The challenge, with what `remember_device` says where it is asked: beside a held factor."""
-    if kind is FactorKind.RECOVERY_CODE or is_backup(step, kind):
+    """The challenge, with what `remember_device` says where it was asked."""
+    if not may_wish(step, kind):
         return challenge
     goal = replace(challenge.goal, remember=answer.get("remember_device") in TICKED)
     return replace(challenge, goal=goal)

@@ -20,7 +20,7 @@ from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.store import accounts, challenges, sessions
 from flask_melody_mfa.store.log import record
 
-ENROLLABLE = frozenset(people.ENROLLABLE)
+ENROLLABLE = frozenset({FactorKind.OTP, FactorKind.EMAIL, FactorKind.SMS})
 
 ALLOWS_A_SET_UP = frozenset({Method.PASSWORD, Method.EXTERNAL, Method.TRUSTED, Method.PASSKEY})
 """Methods by which a session may set up its first factor; others count as a password here."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.codes import new_id, new_token
 from flask_melody_mfa.core.errors import ChallengeOver, NotAuthenticated
-from flask_melody_mfa.core.types import SECOND, Account, Event, FactorKind, Instant, Proof
+from flask_melody_mfa.core.types import SECOND, Account, Event, Proof
 from flask_melody_mfa.flows import devices
 from flask_melody_mfa.flows.challenge import (
     ENROLL,
@@ -20,6 +20,7 @@ from flask_melody_mfa.flows.challenge import (
     STEP_UP,
     Challenge,
     Goal,
+    earned,
     gate_facts,
     owed,
     parked_from,
@@ -28,7 +29,9 @@ from flask_melody_mfa.flows.challenge import (
     with_proof,
 )
 from flask_melody_mfa.flows.context import Context
+from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.store import accounts, challenges, sessions
+from flask_melody_mfa.store.accounts import Holding
 from flask_melody_mfa.store.log import plain, record
 from flask_melody_mfa.store.tables import ChallengeRow, SessionRow
 
@@ -52,6 +55,7 @@ class Finished:
 
     `token`: of the new session, or None where an existing session was raised.
     `parked`: Flask-Login's fields to put back. `device`: the browser's new device token.
+    `standing`: where the session stands now.
     """
 
     token: str | None = field(repr=False)
@@ -59,6 +63,7 @@ class Finished:
     next_url: str | None = None
     purpose: str = SIGN_IN
     device: devices.Issued | None = None
+    standing: Standing | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,11 +109,17 @@ def begin(
             facts = gate_facts(ctx, account, holding, method=method, proofs=cover.proofs)
             step = gate.next_step(ctx.settings, facts)
         if isinstance(step, gate.Satisfied):
-            add_session(ctx, session, account.key, method, token, cover.proofs)
+            made = add_session(ctx, session, account.key, method, token, cover.proofs)
             signed_in = ctx.event("signed_in", account.key, method=method, device=cover.device_id)
             events = (*cover.events, signed_in)
             record(session, events)
-            finished = Finished(token=token, parked=parked, next_url=next_url, device=cover.issued)
+            finished = Finished(
+                token=token,
+                parked=parked,
+                next_url=next_url,
+                device=cover.issued,
+                standing=satisfied(made, holding, cover.proofs),
+            )
             return finished, events
         goal = Goal(device=cover.device_id)
         row = new_row(ctx, account.key, SIGN_IN, method, token, next_url)
@@ -270,7 +281,7 @@ def finish(
     if challenge.purpose == SIGN_IN:
         accounts.forgive_user(session, row.user_key)
         token = new_token()
-        add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
+        made = add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
         signed_in = ctx.event(
             "signed_in",
             row.user_key,
@@ -279,7 +290,11 @@ def finish(
             put_off=challenge.goal.put_off,
         )
         finished = Finished(
-            token=token, parked=challenge.parked, next_url=row.next_url, device=issued
+            token=token,
+            parked=challenge.parked,
+            next_url=row.next_url,
+            device=issued,
+            standing=satisfied(made, challenge.holding, challenge.proofs),
         )
         return finished, (signed_in, *events)
     found = session.get(SessionRow, row.session_id)
@@ -293,26 +308,21 @@ def finish(
         accounts.forgive_user(session, row.user_key)
     if not sessions.change(session, found, SessionRow.proofs == found.proofs, **values):
         raise ChallengeOver
-    finished = Finished(token=None, next_url=row.next_url, purpose=challenge.purpose, device=issued)
+    finished = Finished(
+        token=None,
+        next_url=row.next_url,
+        purpose=challenge.purpose,
+        device=issued,
+        standing=satisfied(found, challenge.holding, proofs),
+    )
     return finished, events
 
 
-def earned(session: Session, challenge: Challenge, now: Instant) -> tuple[Proof, ...]:
-    """What a challenge proved for its session.
-
-    A recovery code that was spent for a policy opens that visit, and is no proof of anything else.
-    Raises `ChallengeOver` where the visit is over.
-    """
-    if challenge.purpose != STEP_UP:
-        return challenge.proofs
-    codes = tuple(p for p in challenge.proofs if p.kind is FactorKind.RECOVERY_CODE)
-    if codes:
-        visit = session.get(ChallengeRow, challenge.goal.visit or "")
-        if visit is None or not challenges.change(
-            session, visit, now, proofs=proofs_to_text(codes)
-        ):
-            raise ChallengeOver
-    return tuple(p for p in challenge.proofs if p.kind is not FactorKind.RECOVERY_CODE)
+def satisfied(row: SessionRow, holding: Holding, proofs: tuple[Proof, ...]) -> Standing:
+    """Where a session stands in which nothing is owed any more."""
+    return Standing(
+        row=row, holding=holding, proofs=proofs, method=row.method, step=gate.Satisfied()
+    )
 
 
 def put_off(ctx: Context, account: Account, challenge: Challenge) -> Finished:

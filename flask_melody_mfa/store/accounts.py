@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
@@ -61,6 +61,11 @@ class Holding:
     def of(self, kind: FactorKind) -> tuple[CredentialRow, ...]:
         """The credentials of one factor."""
         return tuple(row for row in self.credentials if row.kind == kind)
+
+    def without(self, credential_id: str) -> Holding:
+        """The same, had it not this credential."""
+        rest = tuple(row for row in self.credentials if row.id != credential_id)
+        return replace(self, credentials=rest)
 
 
 def kinds_of(text: str) -> frozenset[FactorKind]:

@@ -14,7 +14,7 @@ from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.errors import MfaError, MfaRequired
 from flask_melody_mfa.core.types import Account, Method
 from flask_melody_mfa.flows import prove, sign_in
-from flask_melody_mfa.web import answers, door, guard, words
+from flask_melody_mfa.web import answers, device_cookie, door, guard, words
 from flask_melody_mfa.web.guard import At, Seen
 from flask_melody_mfa.web.state import context, state
 from flask_melody_mfa.web.urls import same_origin_path
@@ -82,6 +82,7 @@ def conclude(response: BaseResponse) -> Any:
             parked=arrival.parked,
             next_url=arrival.next_url,
             replaces=held.get("c"),
+            device_token=device_cookie.read(arrival.account.key),
         )
     except MfaError as error:
         door.sign_out_here()
@@ -92,12 +93,15 @@ def conclude(response: BaseResponse) -> Any:
             door.put_back(arrival.parked)
             door.set_mark(s=outcome.token, c=None)
             guard.look_again(Seen(at=At.SATISFIED, client=arrival.client, account=arrival.account))
+            device_cookie.write(response, arrival.account.key, outcome.device)
             return response
         case sign_in.Refused():
             door.sign_out_here()
             return answers.to_login(None, guard.PLEASE_SIGN_IN)
         case sign_in.Begun():
-            return hold_back(response, arrival, outcome, guarded=here.settings.mfa_guard)
+            answer = hold_back(response, arrival, outcome, guarded=here.settings.mfa_guard)
+            device_cookie.write(answer, arrival.account.key, outcome.device)
+            return answer
 
 
 def hold_back(

@@ -28,7 +28,7 @@ from flask_melody_mfa.flows.challenge import Goal
 from flask_melody_mfa.flows.sessions import Requirement
 from flask_melody_mfa.web import answers, door, guard
 from flask_melody_mfa.web.guard import At, Seen
-from flask_melody_mfa.web.state import context, state
+from flask_melody_mfa.web.state import State, context, state
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,13 +120,12 @@ def check_order(app: Flask) -> None:
             )
 
 
-def at_the_door() -> Any:
+def at_the_door(here: State) -> Any:
     """The guard; before the first request it checks how the views are decorated."""
-    here = state()
     if not here.views_checked:
         check_order(here.app)
         here.views_checked = True
-    return guard.guard()
+    return guard.guard(here)
 
 
 def enforce(asked: Requirement) -> Any:

@@ -12,6 +12,8 @@ from typing import Any
 from flask import current_app, g, request, session
 from flask.sessions import session_json_serializer
 
+from flask_melody_mfa.web.proxies import this_app, this_session
+
 KEY = "_mfa"
 FIELDS = ("_user_id", "_fresh", "_remember", "_remember_seconds")
 MESSAGES = "_flashes"
@@ -21,7 +23,7 @@ TOKEN_LENGTH = 128
 
 def mark() -> dict[str, str]:
     """What the browser's session holds of ours; anything malformed counts as nothing."""
-    held = session.get(KEY)
+    held = this_session().get(KEY)
     if not isinstance(held, dict):
         return {}
     return {
@@ -47,7 +49,7 @@ def set_mark(**changes: str | None) -> None:
 
 def login_manager() -> Any:
     """Flask-Login's manager of this app, or None."""
-    return getattr(current_app, "login_manager", None)
+    return getattr(this_app(), "login_manager", None)
 
 
 def begin_request() -> None:

@@ -20,6 +20,7 @@ from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.web import answers, door, words
 from flask_melody_mfa.web.page import error_page
+from flask_melody_mfa.web.proxies import kept, this_request, this_session
 from flask_melody_mfa.web.state import Remembered, State, context, state
 
 log = logging.getLogger("flask_melody_mfa")
@@ -57,18 +58,27 @@ ANONYMOUS = Seen(at=At.ANONYMOUS)
 
 def client_of_view() -> str | None:
     """Whose gate applies: the view's own, its blueprint's, the hook's, or the app's."""
-    endpoint = request.endpoint
-    view = current_app.view_functions.get(endpoint) if endpoint else None
+    here = state()
+    endpoint = this_request().endpoint
+    if endpoint in here.client_of_endpoint:
+        client = here.client_of_endpoint[endpoint]
+    else:
+        client = here.client_of_endpoint[endpoint] = declared_client(here, endpoint)
+    if client is None and here.hooks.client_for is not None:
+        return here.hooks.client_for(request, None)
+    return client
+
+
+def declared_client(here: State, endpoint: str | None) -> str | None:
+    """The client that a view, or else its blueprint, was declared for. Never changes."""
+    view = here.app.view_functions.get(endpoint) if endpoint else None
     asked = getattr(view, "_mfa_requirement", None)
     if asked is not None and asked.client:
         return str(asked.client)
-    here = state()
     for name in request.blueprints:
         required = here.required.get(name)
         if required is not None and required.client:
             return str(required.client)
-    if here.hooks.client_for is not None:
-        return here.hooks.client_for(request, None)
     return None
 
 
@@ -77,10 +87,13 @@ def look() -> Seen:
 
     Raises `Unavailable` rather than letting anyone pass.
     """
-    seen: Seen | None = g.get("_mfa_seen")
+    found = kept()
+    seen: Seen | None = found.get("_mfa_seen")
     if seen is None:
-        seen = g._mfa_seen = find_out()
-        hidden = seen.at is not At.SATISFIED and (seen.at is not At.ANONYMOUS or "_mfa_out" in g)
+        seen = found._mfa_seen = find_out()
+        hidden = seen.at is not At.SATISFIED and (
+            seen.at is not At.ANONYMOUS or "_mfa_out" in found
+        )
         if hidden and state().settings.mfa_guard:
             door.be_anonymous()
     return seen
@@ -93,28 +106,37 @@ def look_again(seen: Seen) -> None:
 
 def find_out() -> Seen:
     """Where the browser stands."""
-    manager = door.login_manager()
-    if manager is None:
+    here = state()
+    if is_nobody(here):
         return ANONYMOUS
-    cookies = request.cookies
-    config = current_app.config
-    loader = getattr(manager, "_request_callback", None)
-    if (
-        config.get("SESSION_COOKIE_NAME", "session") not in cookies
-        and door.remember_cookie_name() not in cookies
-        and loader is None
-    ):
-        return ANONYMOUS
-    flask_id = session.get("_user_id")
-    if flask_id is None and door.mark().get("c"):
+    flask_id = this_session().get("_user_id")
+    held = door.mark()
+    if flask_id is None and held.get("c"):
         return Seen(at=At.PENDING)
     if flask_id is None and not door.remember_cookie_arrived():
-        return by_loader() if loader is not None else ANONYMOUS
+        return by_loader() if request_loader(here) is not None else ANONYMOUS
     client = client_of_view()
-    token = door.mark().get("s") if flask_id is not None else None
+    token = held.get("s") if flask_id is not None else None
     if token is not None:
         return with_session(token, str(flask_id), client)
     return without_session(client)
+
+
+def is_nobody(here: State) -> bool:
+    """Whether nothing in this request could sign anybody in; nothing is loaded to find out."""
+    if getattr(here.app, "login_manager", None) is None:
+        return True
+    cookies, config = this_request().cookies, here.app.config
+    return (
+        config.get("SESSION_COOKIE_NAME", "session") not in cookies
+        and config.get("REMEMBER_COOKIE_NAME", "remember_token") not in cookies
+        and request_loader(here) is None
+    )
+
+
+def request_loader(here: State) -> Any:
+    """Flask-Login's request loader, where the host has set one."""
+    return getattr(getattr(here.app, "login_manager", None), "_request_callback", None)
 
 
 def look_as(client: str | None) -> Seen:
@@ -132,7 +154,8 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
     now = here.clock()
     window = here.settings.mfa_session_recheck_seconds * 1000
     if known is not None and known.flask_id == flask_id and 0 <= now - known.read_at < window:
-        return Seen(at=At.SATISFIED, client=client, standing=known.standing)
+        seen: Seen = known.seen
+        return seen
     ctx = context(client)
     standing = sessions.read(ctx, token)
     if standing is None:
@@ -149,7 +172,8 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
             door.set_mark(s=None)
             return without_session(client)
     if standing.satisfied:
-        here.cache.put(token, client, Remembered(now, flask_id, standing))
+        again = Seen(at=At.SATISFIED, client=client, standing=standing)
+        here.cache.put(token, client, Remembered(now, flask_id, standing, again))
         return Seen(at=At.SATISFIED, client=client, account=account, standing=standing)
     return Seen(
         at=At.OWED,
@@ -224,11 +248,14 @@ def current_account(here: State) -> Account | None:
     return here.describe(user)
 
 
-def observe(endpoint: str | None, values: dict[str, Any] | None) -> None:
+def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Before anything of the host's runs: make a user who owes the gate invisible."""
     del values
     door.begin_request()
-    if is_ours_without_user(endpoint) or not state().settings.mfa_guard:
+    if is_nobody(here):
+        kept()._mfa_seen = ANONYMOUS
+        return
+    if is_ours_without_user(endpoint) or not here.settings.mfa_guard:
         return
     try:
         look()
@@ -237,19 +264,19 @@ def observe(endpoint: str | None, values: dict[str, Any] | None) -> None:
         g._mfa_failed = error
 
 
-def guard() -> Any:
+def guard(here: State) -> Any:
     """First of the app's `before_request` functions: lets pass, redirects, or refuses."""
-    here = state()
-    if not here.settings.mfa_guard:
+    found = kept()
+    if found.get("_mfa_seen") is ANONYMOUS or not here.settings.mfa_guard:
         return None
-    endpoint = request.endpoint
-    failed: MfaError | None = g.get("_mfa_failed")
+    endpoint = this_request().endpoint
+    failed: MfaError | None = found.get("_mfa_failed")
     if endpoint is None or is_static(endpoint):
         return None
     if failed is not None:
         return fault(failed)
     seen = look()
-    if seen.at in (At.ANONYMOUS, At.SATISFIED):
+    if seen.at is At.SATISFIED or seen.at is At.ANONYMOUS:
         return None
     if seen.at is At.REFUSED:
         if endpoint in answers.login_endpoints() or is_left_alone(here, endpoint):

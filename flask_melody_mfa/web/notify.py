@@ -37,6 +37,7 @@ CHANGES = frozenset(
         "passkey_added",
         "passkey_removed",
         "device_revoked",
+        "device_reuse_detected",
     }
 )
 """Events after which this process reads the account's sessions again at once."""

@@ -108,6 +108,12 @@ def error_page(error: MfaError, status: int | None = None) -> BaseResponse:
         return locked_page(error.retry_after)
     if isinstance(error, NobodyCan):
         reason = words.STUCK.get(error.reason, words.STUCK_OTHERWISE)
+        if error.reason in words.NOT_IN_THIS_SESSION:
+            heading = say.mfa_text(HEADINGS[403])
+            back = next_path() or "/"
+            return render(
+                "mfa/error.html", 403, heading=heading, detail=say.mfa_text(reason), back_url=back
+            )
         return render("mfa/stuck.html", 403, reason=say.mfa_text(reason), cancel_url=cancel_url())
     if isinstance(error, Unavailable):
         log.error("An MFA page answered 503: %s", type(error).__name__)

@@ -12,12 +12,13 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, has_request_context, request
 from sqlalchemy.exc import SQLAlchemyError
 
 from flask_melody_mfa.core.errors import ConfigError, Unavailable
 from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
+from flask_melody_mfa.core.signed import Purpose, Signer
 from flask_melody_mfa.core.types import Account, Event, Instant, Message
 from flask_melody_mfa.factors import FACTORS
 from flask_melody_mfa.flows.context import (
@@ -31,6 +32,7 @@ from flask_melody_mfa.flows.context import (
 from flask_melody_mfa.flows.sessions import Requirement, Standing
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
+from flask_melody_mfa.web.proxies import this_app
 from flask_melody_mfa.web.users import Users
 
 log = logging.getLogger("flask_melody_mfa")
@@ -61,11 +63,15 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A satisfied session as this process knows it. `flask_id`: Flask-Login's `_user_id`."""
+    """A satisfied session as this process knows it.
+
+    `flask_id`: Flask-Login's `_user_id`. `seen`: what the guard sees in it.
+    """
 
     read_at: Instant
     flask_id: str
     standing: Standing
+    seen: Any
 
 
 class SessionCache:
@@ -116,6 +122,7 @@ class State:
     required: dict[str, Requirement] = field(default_factory=dict)
     exempt_views: set[Any] = field(default_factory=set)
     sms_provider: Any = None
+    client_of_endpoint: dict[str | None, str | None] = field(default_factory=dict)
     views_checked: bool = False
     sent: list[Any] = field(default_factory=list)
     looked_for_due_at: Instant = field(default_factory=lambda: time.time_ns() // 1_000_000)
@@ -124,6 +131,7 @@ class State:
     _store: Store | None = None
     _vault: Vault | None = None
     _limits: AddressLimits | None = None
+    _signers: dict[Purpose, Signer] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -211,6 +219,13 @@ class State:
                     self._vault = load_vault(self.store, sealer, self.clock())
         return self._vault
 
+    def signer(self, purpose: Purpose) -> Signer:
+        """What signs and reads the values of one purpose."""
+        found = self._signers.get(purpose)
+        if found is None:
+            found = self._signers[purpose] = Signer(self.settings.mfa_secret_keys, purpose)
+        return found
+
     @property
     def address_limits(self) -> AddressLimits:
         """Where per-address limits are counted."""
@@ -270,7 +285,7 @@ class State:
 
 def state() -> State:
     """The state of the current app."""
-    found: State | None = current_app.extensions.get(EXTENSION)
+    found: State | None = this_app().extensions.get(EXTENSION)
     if found is None:
         raise RuntimeError("This app has no MelodyMFA: call mfa.init_app(app, db).")
     return found

@@ -122,6 +122,7 @@ REASONS = {
     "number_type": mfa_lazy("Enter the number of a mobile phone."),
     "number": mfa_lazy("Enter a phone number with its country code, like +44 7400 123456."),
     "number_required": mfa_lazy("Enter a phone number."),
+    "login": mfa_lazy("Enter your email address or user name."),
     "email": mfa_lazy("Your account has no email address that can receive codes."),
     "clock": mfa_lazy(
         "The code is right for another time. Set the clock of your phone to automatic and try "
@@ -137,10 +138,17 @@ LOCKED_HELP = mfa_lazy(
 )
 
 STUCK = {
+    "recovery_session": mfa_lazy(
+        "You signed in with a recovery code. For this, sign out and sign in again with one of your "
+        "usual sign-in steps."
+    ),
     "recovery_needs_factor": mfa_lazy(
         "A recovery code alone is not enough here: one of your other sign-in steps is needed, too."
     ),
 }
+NOT_IN_THIS_SESSION = frozenset({"recovery_session"})
+"""Reasons that concern one act; the sign-in itself is finished."""
+
 STUCK_OTHERWISE = mfa_lazy(
     "Your account needs a second sign-in step that you cannot use or set up right now."
 )

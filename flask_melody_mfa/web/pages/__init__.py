@@ -6,7 +6,7 @@ from flask import Blueprint
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.web import door
-from flask_melody_mfa.web.pages import challenge, common, enroll
+from flask_melody_mfa.web.pages import challenge, common, device, enroll, recovery_code
 from flask_melody_mfa.web.state import state
 
 
@@ -31,4 +31,6 @@ def blueprint(url_prefix: str) -> Blueprint:
     pages.add_url_rule("/locale", "locale", common.view(set_locale), methods=["POST"])
     pages.register_blueprint(challenge.blueprint())
     pages.register_blueprint(enroll.blueprint())
+    pages.register_blueprint(recovery_code.blueprint())
+    pages.register_blueprint(device.blueprint())
     return pages

@@ -25,7 +25,7 @@ from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import enroll, sessions, sign_in, tries
 from flask_melody_mfa.web import answers, door, guard, words
 from flask_melody_mfa.web.guard import At
-from flask_melody_mfa.web.pages import common, steps
+from flask_melody_mfa.web.pages import code_sheet, common, replace, steps
 from flask_melody_mfa.web.pages.challenge import expired, reason, wait
 from flask_melody_mfa.web.state import context, state
 
@@ -267,4 +267,6 @@ def blueprint() -> Blueprint:
         common.view(lambda: send_page(FactorKind.EMAIL)),
         methods=["POST"],
     )
+    code_sheet.add_to(pages)
+    replace.add_to(pages)
     return pages

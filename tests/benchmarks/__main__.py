@@ -1,0 +1,25 @@
+"""`python -m tests.benchmarks`: run the benchmarks and print their figures."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from tests.benchmarks import pages, sign_ins
+from tests.benchmarks.rig import Bench, conclude, run
+
+MODULES = (pages, sign_ins)
+
+
+def main(arguments: list[str]) -> int:
+    """The command. The exit status is 1 where a figure is worse than twice its aim."""
+    parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", default="", help="benchmarks whose name contains this")
+    parser.add_argument("--seconds", type=float, default=3.0, help="CPU time per comparison")
+    chosen = parser.parse_args(arguments)
+    bench = Bench(seconds=chosen.seconds)
+    return conclude(run(bench, chosen.only))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
