@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import people, sessions
 from flask_melody_mfa.store import schema
 from flask_melody_mfa.store.tables import attach
-from flask_melody_mfa.web import arrivals, decorators, deletions, door, guard, notify
+from flask_melody_mfa.web import arrivals, decorators, deletions, door, faces, guard, notify
 from flask_melody_mfa.web.pages import blueprint
 from flask_melody_mfa.web.state import EXTENSION, Hooks, State, context, state
 from flask_melody_mfa.web.users import Users, password_checker, unwrap
@@ -72,6 +73,7 @@ class MelodyMFA:
         schema.mark_created(db.metadata)
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
+        faces.register(app, settings)
         app.url_value_preprocessors.setdefault(None, []).insert(0, partial(guard.observe, here))
         app.before_request_funcs.setdefault(None, []).insert(
             0, partial(decorators.at_the_door, here)
@@ -126,7 +128,9 @@ class MelodyMFA:
         """`@mfa_required` for every view of a blueprint."""
         asked = decorators.requirement(factors, max_age, client, phishing_resistant)
         self._required[blueprint.name] = asked
-        blueprint.before_request(lambda: decorators.enforce(asked))
+        # The guard finds the client; a view's own comes before the blueprint's.
+        here = replace(asked, client=None)
+        blueprint.before_request(lambda: decorators.enforce(here))
 
     def exempt(self, target: Any) -> Any:
         """Let the guard leave a view, a blueprint or an endpoint alone."""
@@ -245,6 +249,11 @@ class MelodyMFA:
     def set_password_url(self, hook: H) -> H:
         """Hook: user → URL of the page where a new password is set, for after a recovery code."""
         self._hooks.set_password_url = hook
+        return hook
+
+    def list_users(self, hook: H) -> H:
+        """Hook: (query, cursor) → (users, next cursor or None), for the API and the panel."""
+        self._hooks.list_users = hook
         return hook
 
     def deliver_later(self, hook: H) -> H:

@@ -22,6 +22,31 @@ def find(session: Session, token_hash: str) -> ChallengeRow | None:
     ).one_or_none()
 
 
+def find_open(
+    session: Session,
+    user_key: str,
+    purpose: str,
+    now: Instant,
+    *,
+    client: str | None,
+    setting_up: str | None = None,
+    challenge_id: str | None = None,
+) -> ChallengeRow | None:
+    """The newest open challenge of an account that a backend opened, by kind or by id."""
+    statement = select(ChallengeRow).where(
+        ChallengeRow.user_key == user_key,
+        ChallengeRow.purpose == purpose,
+        ChallengeRow.client == client,
+        ChallengeRow.ended_at.is_(None),
+        ChallengeRow.expires_at > now,
+    )
+    if setting_up is not None:
+        statement = statement.where(ChallengeRow.setting_up == setting_up)
+    if challenge_id is not None:
+        statement = statement.where(ChallengeRow.id == challenge_id)
+    return session.scalars(statement.order_by(ChallengeRow.id.desc()).limit(1)).one_or_none()
+
+
 def is_open(row: ChallengeRow, now: Instant) -> bool:
     """Not ended and not expired."""
     return row.ended_at is None and row.expires_at > now

@@ -57,3 +57,26 @@ def of_user(
         .order_by(EventRow.id.desc())
         .limit(limit)
     ).all()
+
+
+def listed(
+    session: Session,
+    *,
+    limit: int,
+    user_key: str | None = None,
+    type_: str | None = None,
+    client: str | None = None,
+    before: str | None = None,
+) -> list[EventRow]:
+    """Events that fit, newest first. `before`: the id of the last one of the page before."""
+    statement = select(EventRow).order_by(EventRow.id.desc()).limit(limit)
+    for column, value in (
+        (EventRow.user_key, user_key),
+        (EventRow.type, type_),
+        (EventRow.client, client),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    if before is not None:
+        statement = statement.where(EventRow.id < before)
+    return list(session.scalars(statement))

@@ -11,7 +11,13 @@ from sqlalchemy.orm import Session
 from flask_melody_mfa.core.types import FactorKind, Instant
 from flask_melody_mfa.store import accounts
 from flask_melody_mfa.store.accounts import Holding, kinds_of, rows_changed
-from flask_melody_mfa.store.tables import CredentialRow, FactorState, SessionRow, User
+from flask_melody_mfa.store.tables import (
+    ClientRow,
+    CredentialRow,
+    FactorState,
+    SessionRow,
+    User,
+)
 
 
 def find(session: Session, token_hash: str) -> SessionRow | None:
@@ -21,15 +27,18 @@ def find(session: Session, token_hash: str) -> SessionRow | None:
     ).one_or_none()
 
 
-def find_with_holding(session: Session, token_hash: str) -> tuple[SessionRow, Holding] | None:
-    """A session and what its account holds, in one statement (the guard's re-read)."""
-    rows = session.execute(
+def find_with_holding(
+    session: Session, token_hash: str, client: str | None = None
+) -> tuple[SessionRow, Holding, ClientRow | None] | None:
+    """A session, what its account holds, and a stored client: in one statement, for the guard."""
+    statement = (
         select(
             SessionRow,
             User,
             CredentialRow.kind,
             FactorState.kind,
             *accounts.usable_beside(SessionRow.user_key),
+            *([ClientRow] if client is not None else []),
         )
         .outerjoin(User, User.user_key == SessionRow.user_key)
         .outerjoin(CredentialRow, CredentialRow.user_key == SessionRow.user_key)
@@ -41,14 +50,18 @@ def find_with_holding(session: Session, token_hash: str) -> tuple[SessionRow, Ho
             ),
         )
         .where(SessionRow.token_hash == token_hash)
-    ).all()
+    )
+    if client is not None:
+        statement = statement.outerjoin(ClientRow, ClientRow.id == client)
+    rows = session.execute(statement).all()
     if not rows:
         return None
     row: SessionRow = rows[0][0]
     user: User | None = rows[0][1]
     # Only the kinds matter to the gate; the sealed credentials are not fetched here.
     kinds = {found[2] for found in rows if found[2]}
-    return row, Holding(
+    client_row: ClientRow | None = rows[0][6] if client is not None else None
+    holding = Holding(
         user_key=row.user_key,
         known=user is not None,
         version=user.version if user else 0,
@@ -58,6 +71,7 @@ def find_with_holding(session: Session, token_hash: str) -> tuple[SessionRow, Ho
         recovery_codes=rows[0][5],
         credentials=tuple(CredentialRow(kind=kind) for kind in sorted(kinds)),
     )
+    return row, holding, client_row
 
 
 def end(session: Session, token_hash: str, now: Instant) -> bool:

@@ -9,7 +9,15 @@ from urllib.parse import quote
 from flask import Response, current_app, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_melody_mfa.core.errors import InvalidRequest, MfaError, NobodyCan, TooMany, Unavailable
+from flask_melody_mfa.core.errors import (
+    InvalidClient,
+    InvalidRequest,
+    MethodNotAllowed,
+    MfaError,
+    NobodyCan,
+    TooMany,
+    Unavailable,
+)
 from flask_melody_mfa.web import door, words
 from flask_melody_mfa.web.state import state
 from flask_melody_mfa.web.urls import same_origin_path
@@ -79,12 +87,16 @@ def problem(error: MfaError, **extra: Any) -> Response:
             name: say.mfa_text(words.REASONS.get(reason, words.REASONS["invalid"]))
             for name, reason in error.errors.items()
         }
+    if isinstance(error, InvalidClient):
+        body["errors"] = error.problems
     if isinstance(error, NobodyCan):
         body["reason"] = error.reason
     response = current_app.response_class(
         json.dumps(body), status=error.status, mimetype="application/problem+json"
     )
     retry_after(response, error)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
     response.headers["Cache-Control"] = "no-store"
     return response
 

@@ -18,6 +18,7 @@ from flask_melody_mfa.web import answers, device_cookie, door, guard, words
 from flask_melody_mfa.web.guard import At, Seen
 from flask_melody_mfa.web.state import context, state
 from flask_melody_mfa.web.urls import same_origin_path
+from flask_melody_mfa.web.view_client import client_of_view
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -53,7 +54,7 @@ def arrived(_app: Any, *, user: Any, **_: Any) -> None:
         account=account,
         parked=door.park() if here.settings.mfa_guard else {},
         method=method,
-        client=g.pop("_mfa_client", None) or guard.client_of_view(),
+        client=g.pop("_mfa_client", None),
         next_url=g.pop("_mfa_next", None),
     )
     if first:
@@ -73,6 +74,7 @@ def conclude(response: BaseResponse) -> Any:
     if here.settings.mfa_guard:
         arrival.parked.update(door.park_messages() | door.login_view())
     try:
+        arrival.client = arrival.client or client_of_view(here, lambda: arrival.account)
         if held.get("s"):
             sign_in.sign_out(context(), held["s"])
         outcome = sign_in.begin(

@@ -26,7 +26,7 @@ from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Goal
 from flask_melody_mfa.flows.sessions import Requirement
-from flask_melody_mfa.web import answers, door, guard
+from flask_melody_mfa.web import answers, door, faces, guard
 from flask_melody_mfa.web.guard import At, Seen
 from flask_melody_mfa.web.state import State, context, state
 
@@ -124,6 +124,7 @@ def at_the_door(here: State) -> Any:
     """The guard; before the first request it checks how the views are decorated."""
     if not here.views_checked:
         check_order(here.app)
+        faces.exempt_from_csrf(here.app)
         here.views_checked = True
     return guard.guard(here)
 
@@ -139,7 +140,7 @@ def enforce(asked: Requirement) -> Any:
 def refuse(asked: Requirement) -> Any:
     """The answer to a request that does not meet a requirement, or None."""
     seen = guard.look()
-    if asked.client is not None and seen.client != asked.client and seen.standing is not None:
+    if asked.client not in (None, seen.client) and seen.at in (At.SATISFIED, At.OWED):
         seen = guard.look_as(asked.client)
         if seen.at is not At.SATISFIED:
             guard.look_again(seen)
@@ -166,7 +167,7 @@ def step_up(seen: Seen, asked: Requirement) -> Any:
         return answers.problem(StepUpRequired())
     ctx = context(asked.client or seen.client)
     token = door.mark().get("s")
-    standing = sessions.read(ctx, token) if token else None
+    standing = guard.read_session(ctx.client, token) if token else None
     if standing is None:
         door.sign_out_here()
         raise NotAuthenticated

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from flask import current_app, flash, g, redirect, request, session, url_for
@@ -15,13 +16,14 @@ from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.errors import ChallengeOver, MfaError, MfaRequired, Unavailable
 from flask_melody_mfa.core.types import Account, Method
 from flask_melody_mfa.flows import challenge as challenges
-from flask_melody_mfa.flows import sessions, sign_in
+from flask_melody_mfa.flows import people, sessions, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.web import answers, door, words
 from flask_melody_mfa.web.page import error_page
 from flask_melody_mfa.web.proxies import kept, this_request, this_session
 from flask_melody_mfa.web.state import Remembered, State, context, state
+from flask_melody_mfa.web.view_client import client_of_view
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -54,32 +56,6 @@ class Seen:
 
 
 ANONYMOUS = Seen(at=At.ANONYMOUS)
-
-
-def client_of_view() -> str | None:
-    """Whose gate applies: the view's own, its blueprint's, the hook's, or the app's."""
-    here = state()
-    endpoint = this_request().endpoint
-    if endpoint in here.client_of_endpoint:
-        client = here.client_of_endpoint[endpoint]
-    else:
-        client = here.client_of_endpoint[endpoint] = declared_client(here, endpoint)
-    if client is None and here.hooks.client_for is not None:
-        return here.hooks.client_for(request, None)
-    return client
-
-
-def declared_client(here: State, endpoint: str | None) -> str | None:
-    """The client that a view, or else its blueprint, was declared for. Never changes."""
-    view = here.app.view_functions.get(endpoint) if endpoint else None
-    asked = getattr(view, "_mfa_requirement", None)
-    if asked is not None and asked.client:
-        return str(asked.client)
-    for name in request.blueprints:
-        required = here.required.get(name)
-        if required is not None and required.client:
-            return str(required.client)
-    return None
 
 
 def look() -> Seen:
@@ -115,7 +91,7 @@ def find_out() -> Seen:
         return Seen(at=At.PENDING)
     if flask_id is None and not door.remember_cookie_arrived():
         return by_loader() if request_loader(here) is not None else ANONYMOUS
-    client = client_of_view()
+    client = client_of_view(here, partial(current_account, here))
     token = held.get("s") if flask_id is not None else None
     if token is not None:
         return with_session(token, str(flask_id), client)
@@ -143,7 +119,8 @@ def look_as(client: str | None) -> Seen:
     """Who is there, at a client's gate."""
     token, flask_id = door.mark().get("s"), session.get("_user_id")
     if flask_id is None:
-        return look()
+        seen = look()
+        return by_loader(client) if seen.by_loader else seen
     return with_session(token, str(flask_id), client) if token else without_session(client)
 
 
@@ -156,21 +133,20 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
     if known is not None and known.flask_id == flask_id and 0 <= now - known.read_at < window:
         seen: Seen = known.seen
         return seen
-    ctx = context(client)
-    standing = sessions.read(ctx, token)
+    standing = read_session(client, token)
     if standing is None:
         # Ended, or unknown: signed out. A new gate is for a new sign-in only.
         door.sign_out_here()
         g._mfa_out = True
         return ANONYMOUS
-    account = None
-    if known is None or known.flask_id != flask_id:
-        account = current_account(here)
-        if account is None:
-            return ANONYMOUS
-        if account.key != standing.row.user_key:
-            door.set_mark(s=None)
-            return without_session(client)
+    account = current_account(here)
+    if account is None:
+        return ANONYMOUS
+    if account.key != standing.row.user_key:
+        door.set_mark(s=None)
+        return without_session(client)
+    if not account.active:
+        return put_out(account)
     if standing.satisfied:
         again = Seen(at=At.SATISFIED, client=client, standing=standing)
         here.cache.put(token, client, Remembered(now, flask_id, standing, again))
@@ -178,9 +154,32 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
     return Seen(
         at=At.OWED,
         client=client,
-        account=account or current_account(here),
+        account=account,
         standing=standing,
     )
+
+
+def put_out(account: Account) -> Seen:
+    """The host lets this account in no more: what it has ends here, and everywhere."""
+    people.deactivated(context(actor="host"), account)
+    door.sign_out_here()
+    g._mfa_out = True
+    return ANONYMOUS
+
+
+def read_session(client: str | None, token: str) -> Standing | None:
+    """A live session at a client's gate, both as they are now: one statement.
+
+    Raises `ClientDisabled`, `UnknownClient`.
+    """
+    ctx = context(client, however_old=True)
+    standing = sessions.read(ctx, token)
+    if standing is None or client is None or not sessions.is_stored(ctx):
+        return standing
+    settings = state().clients.note(client, standing.client).settings
+    if settings is ctx.settings:
+        return standing
+    return sessions.stand(context(client), standing.row, standing.holding)
 
 
 def without_session(client: str | None) -> Seen:
@@ -190,7 +189,9 @@ def without_session(client: str | None) -> Seen:
     if account is None:
         return ANONYMOUS
     if "_user_id" not in session:
-        return by_loader()
+        return by_loader(client)
+    if not account.active:
+        return put_out(account)
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
     ctx = context(client)
@@ -223,14 +224,14 @@ def begun_by(account: Account) -> bool:
     return running.purpose == challenges.SIGN_IN and running.row.user_key == account.key
 
 
-def by_loader() -> Seen:
+def by_loader(client: str | None = None) -> Seen:
     """A user of Flask-Login's request loader: no browser session, so no proof can be had."""
     here = state()
     account = current_account(here)
     if account is None:
         return ANONYMOUS
     vouches = here.hooks.vouches_for
-    client = client_of_view()
+    client = client or client_of_view(here, lambda: account)
     if vouches is not None and vouches(request):
         return Seen(at=At.SATISFIED, client=client, account=account, by_loader=True)
     step = sessions.would_owe(context(client), account, method=Method.PASSWORD)

@@ -50,6 +50,9 @@ def tell(here: State, account: Account | None, events: tuple[Event, ...]) -> Non
     for event in events:
         if event.type in CHANGES and event.user_key is not None:
             here.cache.drop_user(event.user_key)
+        if event.type == "client_changed":
+            here.clients.drop(event.client)
+            here.cache.drop_client(event.client)
         signal = BY_NAME.get(event.type)
         if signal is not None:
             try:

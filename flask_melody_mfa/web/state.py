@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 from flask import Flask, has_request_context, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_melody_mfa.core.errors import ConfigError, Unavailable
+from flask_melody_mfa.core.errors import ConfigError, NotConfigured, Unavailable
 from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
 from flask_melody_mfa.core.signed import Purpose, Signer
 from flask_melody_mfa.core.types import Account, Event, Instant, Message
 from flask_melody_mfa.factors import FACTORS
+from flask_melody_mfa.flows.clients import stored
 from flask_melody_mfa.flows.context import (
     AddressLimits,
     Context,
@@ -30,10 +31,11 @@ from flask_melody_mfa.flows.context import (
     load_vault,
 )
 from flask_melody_mfa.flows.sessions import Requirement, Standing
+from flask_melody_mfa.web.clients import Clients
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
 from flask_melody_mfa.web.proxies import this_app
-from flask_melody_mfa.web.users import Users
+from flask_melody_mfa.web.users import UserPage, Users
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -99,6 +101,12 @@ class SessionCache:
                 if entry.standing.row.user_key == user_key:
                     del self._held[key]
 
+    def drop_client(self, client: str | None) -> None:
+        """Forget what was found at a client's gate."""
+        with self._lock:
+            for key in [key for key in self._held if key[1] == client]:
+                del self._held[key]
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
@@ -127,7 +135,7 @@ class State:
     sent: list[Any] = field(default_factory=list)
     looked_for_due_at: Instant = field(default_factory=lambda: time.time_ns() // 1_000_000)
     _settings: Settings | None = None
-    _for_clients: dict[str, Settings] = field(default_factory=dict)
+    _clients: Clients | None = None
     _store: Store | None = None
     _vault: Vault | None = None
     _limits: AddressLimits | None = None
@@ -162,20 +170,26 @@ class State:
         """Whether there is a way to send SMS."""
         return bool(self.hooks.send_sms or settings.mfa_sms_provider)
 
-    def settings_for(self, client: str | None) -> Settings:
-        """The settings with a client's overrides. An unknown client closes, never opens."""
+    @property
+    def clients(self) -> Clients:
+        """The clients, as this process knows them."""
+        if self._clients is None:
+            with self._lock:
+                self._clients = self._clients or Clients(
+                    lambda: self.settings,
+                    lambda client_id: stored(self.store, client_id),
+                    lambda: self.clock(),
+                )
+        return self._clients
+
+    def settings_for(self, client: str | None, *, however_old: bool = False) -> Settings:
+        """The settings with a client's overrides. An unknown client closes, never opens.
+
+        Raises `UnknownClient`, `ClientDisabled`, `Unavailable`.
+        """
         if client is None:
             return self.settings
-        found = self._for_clients.get(client)
-        if found is None:
-            overrides = self.settings.mfa_clients.get(client)
-            if overrides is None:
-                log.error("Unknown MFA client")
-                raise Unavailable
-            found = self._for_clients[client] = self.settings.for_client(
-                overrides, source="client code"
-            )
-        return found
+        return self.clients.get(client, however_old=however_old).settings
 
     @property
     def store(self) -> Store:
@@ -260,6 +274,14 @@ class State:
             return self.hooks.find_user(login)
         return self.users.find(login) if self.users.model is not None else None
 
+    def list_users(self, query: str, cursor: str, limit: int) -> UserPage:
+        """A page of the host's users. Raises `NotConfigured` where there is no way to list them."""
+        if self.hooks.list_users is not None:
+            return UserPage(*self.hooks.list_users(query, cursor or None))
+        if self.users.model is None:
+            raise NotConfigured
+        return self.users.listed(query, cursor, limit)
+
     def account_of(self, key: str) -> Account | None:
         """The account of a key; None when the host has no such user any more."""
         user = self.load_user(key)
@@ -292,11 +314,18 @@ def state() -> State:
 
 
 def context(
-    client: str | None = None, *, locale: str | None = None, actor: str = "user"
+    client: str | None = None,
+    *,
+    locale: str | None = None,
+    actor: str = "user",
+    however_old: bool = False,
 ) -> Context:
-    """The means of this request, with the client's settings resolved."""
+    """The means of this request, with the client's settings resolved.
+
+    `however_old`: also from a client that is due to be read again, for who is about to do so.
+    """
     here = state()
-    settings = here.settings_for(client)
+    settings = here.settings_for(client, however_old=however_old)
     in_request = has_request_context()
     base_url = here.settings.mfa_base_url
     return Context(

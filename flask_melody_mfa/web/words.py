@@ -106,6 +106,9 @@ ERRORS = {
     "forbidden": mfa_lazy("You are not allowed to do this."),
     "not_found": mfa_lazy("There is nothing here."),
     "not_configured": mfa_lazy("This is not available here."),
+    "method_not_allowed": mfa_lazy("This address does not do that."),
+    "too_large": mfa_lazy("This is too large."),
+    "unsupported_media_type": mfa_lazy("This address does not read data of this type."),
     "conflict": mfa_lazy("This was changed elsewhere in the meantime. Please try again."),
     "challenge_over": mfa_lazy("This sign-in is over. Please sign in again."),
     "locked": mfa_lazy("Too many wrong codes. Please wait before you try again."),
@@ -131,6 +134,10 @@ REASONS = {
     "last_try": mfa_lazy("That was the last try. Please sign in again."),
     "not_delivered": mfa_lazy("The message could not be sent. Please try again in a moment."),
     "choose": mfa_lazy("Choose one of these."),
+    "missing": mfa_lazy("This is missing."),
+    "unknown": mfa_lazy("There is no such field here."),
+    "type": mfa_lazy("This has the wrong type."),
+    "too_short": mfa_lazy("This is too short."),
 }
 
 LOCKED_HELP = mfa_lazy(

@@ -40,7 +40,8 @@ def start() -> BaseResponse:
             raise
         door.set_mark(c=None)
     client = request.args.get("client")
-    if seen.at is At.SATISFIED and not seen.by_loader and client in state().settings.mfa_clients:
+    signed_in = seen.at in (At.SATISFIED, At.OWED) and not seen.by_loader
+    if signed_in and client and state().clients.find(client) is not None:
         seen = guard.look_as(client)
     if seen.at is At.OWED and not seen.by_loader:
         if not open_challenge(seen, target):

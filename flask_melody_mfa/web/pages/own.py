@@ -39,7 +39,7 @@ def enter() -> Own | BaseResponse:
     seen = guard.look()
     ctx = context(seen.client, locale=words.current_locale(state().settings.mfa_languages))
     token = door.mark().get("s")
-    standing = sessions.read(ctx, token) if token and not seen.by_loader else None
+    standing = guard.read_session(seen.client, token) if token and not seen.by_loader else None
     account = seen.account or guard.current_account(state())
     if standing is None or account is None:
         raise NotAuthenticated

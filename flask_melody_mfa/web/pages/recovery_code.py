@@ -25,6 +25,7 @@ from flask_melody_mfa.web.pages import common, own, steps
 from flask_melody_mfa.web.pages.challenge import reason
 from flask_melody_mfa.web.pages.own import Own
 from flask_melody_mfa.web.state import context, state
+from flask_melody_mfa.web.view_client import client_of_view
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -37,7 +38,7 @@ WRONG = words.mfa_lazy(
 def recover() -> BaseResponse:
     """GET shows the form; POST spends a code in place of the password, and begins the sign-in."""
     here = state()
-    client = guard.client_of_view()
+    client = client_of_view(here, lambda: None)
     ctx = context(client, locale=words.current_locale(here.settings.mfa_languages))
     if not ctx.settings.enable_recovery_code:
         raise NotFound
