@@ -21,7 +21,7 @@ from flask_melody_mfa.core.errors import ChallengeOver, NotFound
 from flask_melody_mfa.core.limits import POLICY_VISIT
 from flask_melody_mfa.core.signed import Purpose, Signer
 from flask_melody_mfa.core.types import Account, FactorKind, Instant
-from flask_melody_mfa.flows import sessions
+from flask_melody_mfa.flows import recovery, sessions
 from flask_melody_mfa.flows.challenge import STEP_UP, Goal, is_recent, proofs_from_text
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sessions import Requirement, Standing
@@ -174,6 +174,18 @@ def find(ctx: Context, standing: Standing, token: str) -> Visit | None:
     return visit_of(row)
 
 
+def redirect_of(ctx: Context, token: str) -> str | None:
+    """Where the open visit of a token goes back to."""
+
+    def work(session: Session) -> str | None:
+        row = challenges.find(session, ctx.vault.token_hash(token))
+        if row is None or row.purpose != challenges.POLICY or not challenges.is_open(row, ctx.now):
+            return None
+        return visit_of(row).asked.redirect_uri
+
+    return ctx.store.run(work)
+
+
 def check_ticket(visit: Visit | None, ticket: str) -> Visit:
     """The visit that a form was made for. Raises `ChallengeOver` for another one's form."""
     if visit is None or not hmac.compare_digest(visit.id, ticket):
@@ -223,6 +235,13 @@ def begin_step_up(ctx: Context, account: Account, standing: Standing, visit: Vis
         next_url=visit.row.next_url,
     )
     return begun if isinstance(begun, Begun) else None
+
+
+def make_codes(ctx: Context, account: Account, visit: Visit) -> tuple[str, ...]:
+    """New recovery codes, to be shown once. Raises as `recovery.make` does."""
+    codes = recovery.make(ctx, account)
+    ctx.store.run(lambda session: mark_done(ctx, session, visit))
+    return codes
 
 
 def mark_done(ctx: Context, session: Session, visit: Visit) -> None:

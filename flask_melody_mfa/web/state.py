@@ -35,7 +35,7 @@ from flask_melody_mfa.web.clients import Clients
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
 from flask_melody_mfa.web.proxies import this_app
-from flask_melody_mfa.web.users import UserPage, Users
+from flask_melody_mfa.web.users import UserPage, Users, password_checker, unwrap
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -281,6 +281,14 @@ class State:
         if self.users.model is None:
             raise NotConfigured
         return self.users.listed(query, cursor, limit)
+
+    def password_check(self, user: Any) -> Callable[[str], bool] | None:
+        """What tells whether a password is this user's; None where the app has no way to."""
+        hook, user = self.hooks.check_password, unwrap(user)
+        if hook is not None:
+            return lambda password: bool(hook(user, password))
+        check = password_checker(user)
+        return None if check is None else lambda password: bool(check(password))
 
     def account_of(self, key: str) -> Account | None:
         """The account of a key; None when the host has no such user any more."""
