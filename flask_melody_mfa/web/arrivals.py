@@ -81,6 +81,7 @@ def conclude(response: BaseResponse) -> Any:
     if arrival.next_url is None and 300 <= response.status_code < 400:
         arrival.next_url = answers.path_here(location)
     held = door.mark()
+    door.set_mark(f=None)
     if here.settings.mfa_guard:
         arrival.parked.update(door.park_messages() | door.login_view())
     account = arrival.account

@@ -132,6 +132,7 @@ REASONS = {
     "number_type": mfa_lazy("Enter the number of a mobile phone."),
     "number": mfa_lazy("Enter a phone number with its country code, like +44 7400 123456."),
     "number_required": mfa_lazy("Enter a phone number."),
+    "password": mfa_lazy("Enter your password."),
     "login": mfa_lazy("Enter your email address or user name."),
     "email": mfa_lazy("Your account has no email address that can receive codes."),
     "clock": mfa_lazy(
