@@ -80,6 +80,8 @@ class State:
     required: dict[str, Requirement] = field(default_factory=dict)
     exempt_views: set[Any] = field(default_factory=set)
     sms_provider: Any = None
+    callers: Any = None
+    password_seconds: float | None = None
     client_of_endpoint: dict[str | None, str | None] = field(default_factory=dict)
     views_checked: bool = False
     sent: list[Any] = field(default_factory=list)

@@ -11,7 +11,7 @@ from typing import Any
 import flask_babel
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.support import NullTranslations, Translations
-from flask import current_app, request
+from flask import current_app, g, request
 from markupsafe import Markup
 
 from flask_melody_mfa.web import door
@@ -88,7 +88,7 @@ def current_locale(offered: tuple[str, ...]) -> str:
 
     First what was chosen on our pages, then the host's Babel, then `Accept-Language`.
     """
-    chosen = door.mark().get("l")
+    chosen = g.get("_mfa_locale") or door.mark().get("l")
     if chosen in offered:
         return chosen
     if "babel" in current_app.extensions:
