@@ -30,7 +30,7 @@ from flask_melody_mfa.core.types import (
     Instant,
     NewCredential,
 )
-from flask_melody_mfa.flows import directory, enroll, messages, people, tries
+from flask_melody_mfa.flows import changes, directory, enroll, messages, people, tries
 from flask_melody_mfa.flows.challenge import Challenge, is_recent
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import new_row
@@ -193,7 +193,10 @@ def store(ctx: Context, account: Account, challenge: Challenge, new: NewCredenti
         if not accounts.claim_version(session, challenge.holding):
             raise Conflict
         enroll.add(ctx, session, account, challenge.holding, new)
-        events = (ctx.event("factor_enrolled", account.key, factor=new.kind.value),)
+        events = (
+            ctx.event("factor_enrolled", account.key, factor=new.kind.value),
+            *changes.follow(ctx, session, account.key, reason="factor_enrolled"),
+        )
         record(session, events)
         return events
 

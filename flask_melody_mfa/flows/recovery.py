@@ -46,11 +46,13 @@ def make(ctx: Context, account: Account) -> tuple[str, ...]:
         # One set at a time: who claims the version first makes all of it, the other none.
         if not may_have(ctx, holding) or not accounts.claim_version(session, holding):
             raise Conflict
-        store.replace(session, account.key, hashes, ctx.now)
-        events = (
+        events: tuple[Event, ...] = (
             ctx.event("recovery_codes_made", account.key, count=len(codes)),
-            *devices.end_all(ctx, session, account.key, reason="recovery_codes_made"),
         )
+        if store.replace(session, account.key, hashes, ctx.now):
+            # Whoever makes codes anew may have reason to: what else lets in without a code, ends.
+            ended = devices.end_all(ctx, session, account.key, reason="recovery_codes_made")
+            events = (*events, *ended)
         record(session, events)
         return events
 

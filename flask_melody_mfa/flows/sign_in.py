@@ -20,6 +20,7 @@ from flask_melody_mfa.flows.challenge import (
     STEP_UP,
     Challenge,
     Goal,
+    earned,
     gate_facts,
     owed,
     parked_from,
@@ -28,8 +29,11 @@ from flask_melody_mfa.flows.challenge import (
     with_proof,
 )
 from flask_melody_mfa.flows.context import Context
+from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.store import accounts, challenges, sessions
+from flask_melody_mfa.store.accounts import Holding
 from flask_melody_mfa.store.log import plain, record
+from flask_melody_mfa.store.statements import add
 from flask_melody_mfa.store.tables import ChallengeRow, SessionRow
 
 
@@ -52,6 +56,7 @@ class Finished:
 
     `token`: of the new session, or None where an existing session was raised.
     `parked`: Flask-Login's fields to put back. `device`: the browser's new device token.
+    `standing`: where the session stands now.
     """
 
     token: str | None = field(repr=False)
@@ -59,6 +64,7 @@ class Finished:
     next_url: str | None = None
     purpose: str = SIGN_IN
     device: devices.Issued | None = None
+    standing: Standing | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +81,11 @@ def begin(
     next_url: str | None = None,
     replaces: str | None = None,
     device_token: str | None = None,
+    proofs: tuple[Proof, ...] = (),
 ) -> Begun | Finished | Refused:
     """Answer a `login_user`: a session when nothing is owed, else a challenge.
+
+    `proofs`: what was proven in place of the password.
 
     `replaces`: the token of a challenge in the same browser that this sign-in puts aside.
     `device_token`: that of the browser's remembered device; used up where a proof is owed.
@@ -103,23 +112,30 @@ def begin(
             cover = devices.cover(ctx, session, holding, device_token)
             facts = gate_facts(ctx, account, holding, method=method, proofs=cover.proofs)
             step = gate.next_step(ctx.settings, facts)
+        proven = (*proofs, *cover.proofs)
         if isinstance(step, gate.Satisfied):
-            add_session(ctx, session, account.key, method, token, cover.proofs)
+            made = add_session(ctx, session, account.key, method, token, proven)
             signed_in = ctx.event("signed_in", account.key, method=method, device=cover.device_id)
             events = (*cover.events, signed_in)
             record(session, events)
-            finished = Finished(token=token, parked=parked, next_url=next_url, device=cover.issued)
+            finished = Finished(
+                token=token,
+                parked=parked,
+                next_url=next_url,
+                device=cover.issued,
+                standing=satisfied(made, holding, proven),
+            )
             return finished, events
         goal = Goal(device=cover.device_id)
         row = new_row(ctx, account.key, SIGN_IN, method, token, next_url)
         row.parked = parked_from(parked)
-        row.proofs = proofs_to_text(cover.proofs)
+        row.proofs = proofs_to_text(proven)
         row.goal = goal.to_text()
         session.add(row)
         session.flush()
         events = (*cover.events, ctx.event("challenge_started", account.key, method=method))
         record(session, events)
-        challenge = Challenge(row=row, holding=holding, proofs=cover.proofs, goal=goal)
+        challenge = Challenge(row=row, holding=holding, proofs=proven, goal=goal)
         return Begun(token=token, challenge=challenge, step=step, device=cover.issued), events
 
     outcome, events = ctx.store.run(work)
@@ -156,8 +172,7 @@ def begin_on_session(
         step = owed(ctx, account, challenge)
         if isinstance(step, gate.SignIn):
             return Refused(), ()
-        session.add(row)
-        session.flush()
+        add(session, row)
         events = (ctx.event("challenge_started", account.key, method=method, purpose=purpose),)
         record(session, events)
         return Begun(token=token, challenge=challenge, step=step), events
@@ -209,8 +224,7 @@ def add_session(
         address=plain(ctx.address, 64),
         user_agent=plain(ctx.user_agent),
     )
-    session.add(row)
-    session.flush()
+    add(session, row)
     return row
 
 
@@ -270,7 +284,7 @@ def finish(
     if challenge.purpose == SIGN_IN:
         accounts.forgive_user(session, row.user_key)
         token = new_token()
-        add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
+        made = add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
         signed_in = ctx.event(
             "signed_in",
             row.user_key,
@@ -279,22 +293,39 @@ def finish(
             put_off=challenge.goal.put_off,
         )
         finished = Finished(
-            token=token, parked=challenge.parked, next_url=row.next_url, device=issued
+            token=token,
+            parked=challenge.parked,
+            next_url=row.next_url,
+            device=issued,
+            standing=satisfied(made, challenge.holding, challenge.proofs),
         )
         return finished, (signed_in, *events)
     found = session.get(SessionRow, row.session_id)
     if found is None or found.user_key != row.user_key:
         raise NotAuthenticated
     proofs = proofs_from_text(found.proofs)
-    for proof in challenge.proofs:
+    for proof in earned(session, challenge, ctx.now):
         proofs = with_proof(proofs, proof)
     values: dict[str, Any] = {"proofs": proofs_to_text(proofs), "used_at": ctx.now}
     if challenge.purpose in (RAISE, STEP_UP):
         accounts.forgive_user(session, row.user_key)
     if not sessions.change(session, found, SessionRow.proofs == found.proofs, **values):
         raise ChallengeOver
-    finished = Finished(token=None, next_url=row.next_url, purpose=challenge.purpose, device=issued)
+    finished = Finished(
+        token=None,
+        next_url=row.next_url,
+        purpose=challenge.purpose,
+        device=issued,
+        standing=satisfied(found, challenge.holding, proofs),
+    )
     return finished, events
+
+
+def satisfied(row: SessionRow, holding: Holding, proofs: tuple[Proof, ...]) -> Standing:
+    """Where a session stands in which nothing is owed any more."""
+    return Standing(
+        row=row, holding=holding, proofs=proofs, method=row.method, step=gate.Satisfied()
+    )
 
 
 def put_off(ctx: Context, account: Account, challenge: Challenge) -> Finished:

@@ -9,13 +9,16 @@ from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.codes import new_id
 from flask_melody_mfa.core.types import Instant
-from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import RecoveryCode
 
 
-def replace(session: Session, user_key: str, hashes: Iterable[str], now: Instant) -> None:
-    """A new set in place of the old. The caller has claimed the account's version before."""
-    void(session, user_key)
+def replace(session: Session, user_key: str, hashes: Iterable[str], now: Instant) -> int:
+    """A new set in place of the old; returns how many codes went, spent ones too.
+
+    The caller has claimed the account's version before.
+    """
+    gone = void(session, user_key)
     session.execute(
         insert(RecoveryCode),
         [
@@ -23,6 +26,7 @@ def replace(session: Session, user_key: str, hashes: Iterable[str], now: Instant
             for one in hashes
         ],
     )
+    return gone
 
 
 def spend(session: Session, user_key: str, code_hash: str, now: Instant) -> bool:

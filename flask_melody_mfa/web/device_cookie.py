@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import request
+from flask import after_this_request, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core.signed import Purpose
@@ -67,6 +67,15 @@ def write(response: BaseResponse, user_key: str, issued: Issued | None) -> None:
         max_age=max(0, ends - state().clock() // 1000),
         **attributes(),
     )
+
+
+def keep(user_key: str, issued: Issued | None) -> None:
+    """The same for whatever this request is answered with."""
+
+    @after_this_request
+    def later(response: BaseResponse) -> BaseResponse:
+        write(response, user_key, issued)
+        return response
 
 
 def clear(response: BaseResponse, user_key: str) -> None:

@@ -137,22 +137,26 @@ class Users:
             raise Unavailable from None
 
     def find(self, login: str) -> Any:
-        """The user of a login text, by email and then user name, as the database compares."""
+        """The user of a login text, by email and then user name, as the database compares.
+
+        Both are asked in any case: how long it takes does not tell whether there is one.
+        """
         if "\x00" in login or len(login) > 320:
             return None
         try:
             login.encode()
         except UnicodeEncodeError:
             return None
+        found = []
         for name in ("email", "username"):
             column = getattr(self.model, name, None)
             if column is None:
                 continue
             with self.quietly() as session:
-                user = session.scalars(select(self.model).where(column == login).limit(2)).all()
-            if len(user) == 1:
-                return user[0]
-        return None
+                users = session.scalars(select(self.model).where(column == login).limit(2)).all()
+            if len(users) == 1:
+                found.append(users[0])
+        return found[0] if found else None
 
     def listed(self, query: str, cursor: str, limit: int) -> UserPage:
         """A page of users in the order of their keys; `query`: in address or name, or the key.
