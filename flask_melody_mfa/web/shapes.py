@@ -7,7 +7,6 @@ surrogates, which no database and no log takes.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -21,6 +20,7 @@ from pydantic import (
 )
 
 from flask_melody_mfa.core.types import Instant
+from flask_melody_mfa.web.moments import in_utc
 
 PLAIN = r"^[^\x00-\x1f\x7f]+$"
 _WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -36,12 +36,6 @@ class Query(BaseModel):
     """The parameters of a query string: each at most once, all of them known."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def in_utc(at: Instant) -> str:
-    """A point in time as RFC 3339 has it, to the millisecond."""
-    moment = datetime.fromtimestamp(at / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def encodable(text: str) -> str:
