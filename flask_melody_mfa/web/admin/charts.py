@@ -28,12 +28,14 @@ def draw(title: str, labels: Sequence[str], series: Mapping[str, Sequence[int]])
         background="transparent",
         plot_background="transparent",
         foreground="#6b7487",
+        guide_stroke_color="#8a93a644",
+        major_guide_stroke_color="#8a93a644",
         foreground_strong="#6b7487",
         foreground_subtle="#8a93a6",
         colors=COLORS,
         font_family="system-ui, sans-serif",
-        label_font_size=13,
-        legend_font_size=14,
+        label_font_size=17,
+        legend_font_size=18,
         transition="none",
     )
     chart = pygal.Bar(
@@ -49,15 +51,24 @@ def draw(title: str, labels: Sequence[str], series: Mapping[str, Sequence[int]])
         x_labels_major_every=7,
         truncate_label=-1,
         include_x_axis=True,
-        integer=True,
         value_formatter=lambda value: f"{value:.0f}",
         no_data_text="",
     )
     chart.x_labels = list(labels)
+    chart.y_labels = steps(max((max(values) for values in series.values()), default=0))
     for name, values in series.items():
         chart.add(name, list(values))
     chart.title = None
     return str(chart.render())
+
+
+def steps(most: int) -> list[int]:
+    """Round marks from nothing to at least `most`."""
+    size = 1
+    for size in (power * step for power in (10**n for n in range(10)) for step in (1, 2, 5)):
+        if size * 4 >= most:
+            break
+    return [size * mark for mark in range(5)]
 
 
 def response(drawn: str) -> BaseResponse:
