@@ -16,7 +16,6 @@ def blueprint(url_prefix: str) -> Blueprint:
     pages = Blueprint("mfa_admin", __name__, url_prefix=f"{url_prefix}/admin")
     add = pages.add_url_rule
     add("", "overview", door.page(overview.show), methods=["GET"])
-    add("/charts/<name>.svg", "chart", door.page(overview.chart), methods=["GET"])
     add("/users", "users", door.page(users.search), methods=["GET"])
     add("/users/<path:key>", "user", door.page(users.show), methods=["GET"])
     for action in users.ACTIONS:

@@ -57,7 +57,7 @@ def listed(admin: Admin) -> BaseResponse:
             }
             for view in found
         ],
-        next_url=url_for("mfa_admin.clients", cursor=cursors.write(which, list(following)))
+        next_page_url=url_for("mfa_admin.clients", cursor=cursors.write(which, list(following)))
         if following
         else "",
         new_url=url_for("mfa_admin.client", client_id=NEW),

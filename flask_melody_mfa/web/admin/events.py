@@ -59,7 +59,7 @@ def show(admin: Admin) -> BaseResponse:
         events=[rows.event(one, say, times) for one in found],
         types=sorted(BY_NAME),
         filters=filters,
-        next_url=url_for("mfa_admin.events", **filters, cursor=cursors.write(which, following))
+        next_page_url=url_for("mfa_admin.events", **filters, cursor=cursors.write(which, following))
         if following
         else "",
         first_url=url_for("mfa_admin.events", **filters) if at else "",

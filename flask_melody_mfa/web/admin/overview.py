@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from flask import url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_melody_mfa.core.errors import NotFound
 from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.flows import statistics
 from flask_melody_mfa.web import answers, words
@@ -58,7 +56,10 @@ def show(admin: Admin) -> BaseResponse:
             {
                 "name": name,
                 "heading": say.mfa_text(heading),
-                "url": url_for("mfa_admin.chart", name=name) if charts.can_draw() else "",
+                "drawn": charts.measured(
+                    [moment.text if (moment := times.day(day)) else "" for day in found.days],
+                    [found.counts[one] for one in series],
+                ),
                 "columns": [say.mfa_text(SERIES[one]) for one in series],
                 "rows": [
                     (times.day(day), [found.counts[one][at] for one in series])
@@ -75,20 +76,3 @@ def show(admin: Admin) -> BaseResponse:
 def share(part: int, whole: int) -> int:
     """A part in hundredths."""
     return round(100 * part / whole) if whole else 0
-
-
-def chart(admin: Admin, name: str) -> BaseResponse:
-    """One chart as SVG. Raises `NotFound`."""
-    if name not in CHARTS or not charts.can_draw():
-        raise NotFound
-    found = statistics.read(admin.ctx)
-    say = answers.texts()
-    times = Moments(say.locale)
-    heading, series = CHARTS[name]
-    return charts.response(
-        charts.draw(
-            say.mfa_text(heading),
-            [moment.text if (moment := times.day(day)) else "" for day in found.days],
-            {say.mfa_text(SERIES[one]): found.counts[one] for one in series},
-        )
-    )

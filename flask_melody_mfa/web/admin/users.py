@@ -52,7 +52,7 @@ def search(admin: Admin) -> BaseResponse:
         here="users",
         query=query,
         users=[rows.user(one, times) for one in found],
-        next_url=url_for(
+        next_page_url=url_for(
             "mfa_admin.users", query=query or None, cursor=cursors.write(which, following)
         )
         if following
