@@ -158,18 +158,22 @@ def set_up(ctx: Context, account: Account, kind: FactorKind, answer: Answer) -> 
 def confirm(ctx: Context, account: Account, kind: FactorKind, answer: Answer) -> None:
     """Judge the code of a set-up and store the factor; the user is told of it.
 
-    Raises `ChallengeOver` where no set-up is open, `WrongProof`, `InvalidRequest`, `Conflict`.
+    Where no set-up is open (any more) a code is as wrong as any. Raises `WrongProof`,
+    `InvalidRequest`, and `Conflict` for a factor that is held or a lost race.
     """
     check_active(account)
     now = running(ctx, account, SET_UP, kind)
-    if now.is_new:
-        raise ChallengeOver
     if now.holding.of(kind):
         raise Conflict
+    if now.is_new:
+        raise WrongProof
     row = now.row
     challenge = Challenge(row=row, holding=now.holding)
     kept = ctx.vault.open_kept(row) if row.code_kind == kind.value else {}
-    enroll.charge(ctx, challenge)
+    try:
+        enroll.charge(ctx, challenge)
+    except ChallengeOver:
+        raise WrongProof from None
     try:
         new = ctx.factors[kind].finish_enrollment(ctx.env(row.id), kept, answer)
     except WrongProof:
@@ -189,7 +193,7 @@ def store(ctx: Context, account: Account, challenge: Challenge, new: NewCredenti
         if new.destination is not None and not challenges.claim_code(session, row, ctx.now):
             raise WrongProof
         if not challenges.end(session, row, ctx.now):
-            raise ChallengeOver
+            raise Conflict
         if not accounts.claim_version(session, challenge.holding):
             raise Conflict
         enroll.add(ctx, session, account, challenge.holding, new)

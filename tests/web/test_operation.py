@@ -191,7 +191,7 @@ def test_a_field_that_is_not_known_is_refused_and_nothing_happens(
         "limit=",
         "limit=1&limit=2",
         "aal=2",
-        "cursor=made.up",
+        "cursor=made%20up",
         "query=%00",
         "query=",
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_melody_mfa.core.errors import NotFound
 from flask_melody_mfa.core.version import VERSION
 from flask_melody_mfa.flows import events
 from flask_melody_mfa.web import cursors
@@ -72,6 +73,7 @@ OPERATIONS = (
         tag="log",
         query=shapes.EventQuery,
         answer=shapes.EventPage,
+        errors=(NotFound,),
     ),
     Operation(
         name="info",

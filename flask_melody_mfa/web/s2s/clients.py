@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import request
@@ -14,8 +15,9 @@ from flask_melody_mfa.flows import clients
 from flask_melody_mfa.flows.clients import ClientView
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.web import cursors
-from flask_melody_mfa.web.operation import LONGEST_KEY, Call, Operation
+from flask_melody_mfa.web.operation import LONGEST_KEY, Call, Header, Operation
 from flask_melody_mfa.web.s2s import shapes
+from flask_melody_mfa.web.s2s.addresses import IDEMPOTENCY_KEY
 from flask_melody_mfa.web.s2s.means import context_of
 
 READ, WRITE = "read_app", "write_app"
@@ -109,9 +111,9 @@ def create_client(call: Call) -> shapes.ClientOut:
 def repeatable_id(ctx: Context, call: Call) -> str | None:
     """The id that a request with an `Idempotency-Key` always gets: sent twice, it makes one."""
     key = request.headers.get("Idempotency-Key")
-    if not key:
+    if key is None:
         return None
-    if len(key) > LONGEST_KEY or not key.isprintable():
+    if len(key) > LONGEST_KEY or not re.fullmatch(IDEMPOTENCY_KEY, key):
         raise InvalidRequest({"Idempotency-Key": "invalid"})
     return "c" + ctx.vault.name("idempotency", call.caller.client, key)[:20]
 
@@ -153,6 +155,7 @@ OPERATIONS = (
         tag="clients",
         query=shapes.ClientQuery,
         answer=shapes.ClientPage,
+        errors=(NotFound,),
     ),
     Operation(
         name="read_client",
@@ -180,7 +183,12 @@ OPERATIONS = (
         answer=shapes.ClientOut,
         status=201,
         errors=(Conflict,),
-        headers={"Idempotency-Key": "Sent again with the same key, it makes no second client."},
+        headers={
+            "Idempotency-Key": Header(
+                what="Sent again with the same key, it makes no second client.",
+                pattern=IDEMPOTENCY_KEY,
+            )
+        },
     ),
     Operation(
         name="change_client",

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, cast
+import re
+from datetime import date
+from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
 
-from flask_melody_mfa.core.declared import SCOPES
+from flask_melody_mfa.core.declared import SCOPES, SYSTEM
 from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.signals import BY_NAME
+from flask_melody_mfa.web.s2s.addresses import (
+    LONGEST_ORIGIN,
+    LONGEST_REDIRECT_URI,
+    NAME,
+    ORIGIN,
+    REDIRECT_URI,
+)
 from flask_melody_mfa.web.shapes import (
     PLAIN,
     Cursor,
@@ -21,7 +37,10 @@ from flask_melody_mfa.web.shapes import (
     Query,
     Shape,
     encodable,
+    integral,
 )
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 Factor = Literal["otp", "email", "sms"]
 Digits = Annotated[
@@ -30,15 +49,38 @@ Digits = Annotated[
 Scope = Literal["read_user", "write_user", "read_app", "write_app", "read_log", "root"]
 Policy = Literal["reset_mfa", "manage_recovery_code", "manage_passkey", "manage_device"]
 ClientName = Annotated[
-    str,
-    Field(min_length=1, max_length=100, pattern=r"^[^\s\x00-\x1f\x7f-\x9f](.*[^\s])?$"),
-    AfterValidator(encodable),
+    str, Field(min_length=1, max_length=100, pattern=NAME), AfterValidator(encodable)
 ]
 Reason = Annotated[
     str, Field(min_length=1, max_length=500, pattern=PLAIN), AfterValidator(encodable)
 ]
-Address = Annotated[str, Field(min_length=1, max_length=2000)]
-Addresses = Annotated[list[Address], Field(max_length=50)]
+RedirectUri = Annotated[str, Field(max_length=LONGEST_REDIRECT_URI, pattern=REDIRECT_URI)]
+Origin = Annotated[str, Field(max_length=LONGEST_ORIGIN, pattern=ORIGIN)]
+
+
+def each_once(items: list[Any]) -> list[Any]:
+    """Refuse a list that names something twice."""
+    if len(set(items)) != len(items):
+        raise PydanticCustomError("unique", "twice")
+    return items
+
+
+def a_date(text: str) -> str:
+    """Refuse what is no day of the calendar, as ISO 8601 writes it."""
+    if not _DATE.fullmatch(text):
+        raise ValueError("date")
+    date.fromisoformat(text)
+    return text
+
+
+T = TypeVar("T")
+Set = Annotated[
+    list[T],
+    AfterValidator(each_once),
+    Field(max_length=50, json_schema_extra={"uniqueItems": True}),
+]
+Days = Annotated[int, Field(ge=1, le=3660), BeforeValidator(integral)]
+Day = Annotated[str, AfterValidator(a_date), Field(json_schema_extra={"format": "date"})]
 
 assert tuple(SCOPES) == Scope.__args__  # type: ignore[attr-defined]  # noqa: S101
 
@@ -164,7 +206,17 @@ class Asked(Shape):
     expires_at: Moment
 
 
+def otp_or_id(schema: dict[str, Any]) -> None:
+    """Say that a code which was sent is judged by the verification that sent it."""
+    schema["anyOf"] = [
+        {"properties": {"factor": {"const": "otp"}}},
+        {"properties": {"verification_id": {"type": "string"}}, "required": ["verification_id"]},
+    ]
+
+
 class Verify(Shape):
+    model_config = ConfigDict(json_schema_extra=otp_or_id)
+
     factor: Factor
     code: Digits
     verification_id: Id | None = Field(default=None, description="Needed for email and sms.")
@@ -217,29 +269,39 @@ class Overrides(Shape):
     otp_mfa_is_required: bool | None = None
     email_mfa_is_required: bool | None = None
     sms_mfa_is_required: bool | None = None
-    enforce_one_mfa_enrollment: list[Factor] | None = None
+    enforce_one_mfa_enrollment: Set[Factor] | None = None
     allow_email_mfa_as_backup: bool | None = None
     allow_passkey_enrollment: bool | None = None
     enable_recovery_code: bool | None = None
     enable_mfa_remember_device: bool | None = None
-    mfa_remember_device_days: Annotated[int, Field(ge=1, le=3660)] | None = None
+    mfa_remember_device_days: Days | None = None
     mfa_ask_every_enrolled: bool | None = None
     mfa_passkey_is_enough: bool | None = None
     mfa_recovery_code_is_enough: bool | None = None
     mfa_external_sign_in_is_enough: bool | None = None
-    mfa_required_from: Annotated[str, Field(max_length=40)] | None = None
-    blocked_policies: list[Policy] | None = None
+    mfa_required_from: Day | None = None
+    blocked_policies: Set[Policy] | None = None
     use_system_mfa_config: bool | None = None
+
+
+def own_or_system(schema: dict[str, Any]) -> None:
+    """Say that none of the five can stand beside `use_system_mfa_config: true`."""
+    schema["anyOf"] = [
+        {"properties": {"use_system_mfa_config": {"enum": [False, None]}}},
+        {"properties": {name.lower(): {"type": "null"} for name in SYSTEM}},
+    ]
 
 
 class ClientChange(Overrides):
     """What is left out stays; an override of null is taken back."""
 
+    model_config = ConfigDict(json_schema_extra=own_or_system)
+
     name: ClientName | None = None
-    redirect_uris: Addresses | None = None
-    origins: Addresses | None = None
+    redirect_uris: Set[RedirectUri] | None = None
+    origins: Set[Origin] | None = None
     allow_native: bool | None = None
-    scopes: list[Scope] | None = None
+    scopes: Set[Scope] | None = None
     enabled: bool | None = None
 
 
