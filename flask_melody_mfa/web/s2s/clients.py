@@ -16,9 +16,10 @@ from flask_melody_mfa.flows.clients import ClientView
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.web import cursors
 from flask_melody_mfa.web.operation import LONGEST_KEY, Call, Header, Operation
-from flask_melody_mfa.web.s2s import shapes
+from flask_melody_mfa.web.s2s import client_shapes as shapes
 from flask_melody_mfa.web.s2s.addresses import IDEMPOTENCY_KEY
 from flask_melody_mfa.web.s2s.means import context_of
+from flask_melody_mfa.web.s2s.shapes import Effective
 
 READ, WRITE = "read_app", "write_app"
 LIST = cursors.fingerprint("clients")
@@ -58,11 +59,11 @@ def listed(value: Any) -> Any:
     return [str(one) for one in value] if isinstance(value, tuple | list) else value
 
 
-def effective(settings: Settings) -> dict[str, shapes.Effective]:
+def effective(settings: Settings) -> dict[str, Effective]:
     """What is in force of what a client may override, and where it came from."""
     public = settings.as_public_dict()
     return {
-        name: shapes.Effective(value=public[name], source=settings.source_of(name))
+        name: Effective(value=public[name], source=settings.source_of(name))
         for name in rules.OVERRIDES
     }
 
