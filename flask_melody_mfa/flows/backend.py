@@ -31,10 +31,11 @@ from flask_melody_mfa.core.types import (
     NewCredential,
 )
 from flask_melody_mfa.flows import changes, directory, enroll, messages, people, tries
+from flask_melody_mfa.flows.account import SessionView, session_view
 from flask_melody_mfa.flows.challenge import Challenge, is_recent
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import new_row
-from flask_melody_mfa.store import accounts, challenges, credentials
+from flask_melody_mfa.store import accounts, challenges, credentials, sessions
 from flask_melody_mfa.store.accounts import Holding
 from flask_melody_mfa.store.log import record
 from flask_melody_mfa.store.tables import ChallengeRow
@@ -42,6 +43,7 @@ from flask_melody_mfa.store.tables import ChallengeRow
 SET_UP = "s2s_setup"
 VERIFY = "s2s_verify"
 METHOD = "backend"
+MOST_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -365,6 +367,12 @@ def take_away(ctx: Context, account: Account, kind: FactorKind) -> None:
 
     if ctx.store.run(work):
         people.reset(ctx, account, [kind], reason="taken away")
+
+
+def sessions_of(ctx: Context, account: Account) -> list[SessionView]:
+    """The live sessions of an account, those used last first."""
+    rows = ctx.store.run(lambda session: list(sessions.of_user(session, account.key, MOST_LISTED)))
+    return [session_view(row, None) for row in rows]
 
 
 def lock_of(ctx: Context, account: Account) -> Instant | None:

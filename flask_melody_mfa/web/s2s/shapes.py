@@ -37,6 +37,7 @@ Digits = Annotated[
 Scope = TypeAliasType(
     "Scope", Literal["read_user", "write_user", "read_app", "write_app", "read_log", "root"]
 )
+AnyFactor = TypeAliasType("AnyFactor", Literal["otp", "email", "sms", "passkey", "recovery_code"])
 Source = TypeAliasType("Source", Literal["default", "app", "client code", "client database"])
 Reason = Annotated[
     str, Field(min_length=1, max_length=500, pattern=PLAIN), AfterValidator(encodable)
@@ -46,6 +47,11 @@ Reason = Annotated[
 def factor(kind: FactorKind) -> Factor:
     """One of the three factors that have codes, by its name."""
     return cast(Factor, kind.value)
+
+
+def any_factor(kind: FactorKind) -> AnyFactor:
+    """Any factor by its name."""
+    return kind.value
 
 
 class Page(BaseModel):
@@ -186,13 +192,39 @@ class Verified(Shape):
 
 
 class Reset(Shape):
-    factors: Annotated[list[Factor], Field(min_length=1, max_length=3)] | None = Field(
+    factors: Annotated[list[AnyFactor], Field(min_length=1, max_length=5)] | None = Field(
         default=None, description="Without them, everything is taken away."
     )
     reason: Reason
 
 
 # What else users hold
+
+
+class Passkey(Shape):
+    id: str
+    name: str
+    created_at: Moment
+    last_used_at: Moment | None
+    synced: bool = Field(description="Also on other devices of the user.")
+
+
+class Passkeys(Page):
+    items: list[Passkey]
+
+
+class Session(Shape):
+    id: str
+    method: str
+    factors: list[AnyFactor] = Field(description="Those that were proven in it.")
+    created_at: Moment
+    used_at: Moment
+    address: str | None
+    user_agent: str | None
+
+
+class Sessions(Page):
+    items: list[Session]
 
 
 class CodesLeft(Shape):
@@ -262,6 +294,21 @@ class EventQuery(Query):
     client: Id | None = None
     cursor: Cursor | None = None
     limit: Limit = 50
+
+
+class ResultToken(Shape):
+    result_token: Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class PolicyResult(Shape):
+    """How a visit of a policy page ended. Compare `state` and `user` with your own session's."""
+
+    user: str
+    client: str | None
+    policy: str
+    state: str | None
+    result: Literal["done", "cancelled"]
+    at: Moment
 
 
 class Info(Shape):
