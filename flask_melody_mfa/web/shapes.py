@@ -53,6 +53,11 @@ def whole(value: Any) -> Any:
     return value
 
 
+def integral(value: Any) -> Any:
+    """A number without a fraction is an integer, however JSON spelled it (JSON Schema §6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 Moment = Annotated[
     Instant,
     PlainSerializer(in_utc, return_type=str),
@@ -79,7 +84,7 @@ PhoneNumber = Annotated[
 Cursor = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[A-Za-z0-9._-]+$")]
 """Where a list goes on: `next_cursor` of the page before."""
 
-Limit = Annotated[int, BeforeValidator(whole), Field(ge=1, le=100)]
+Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(whole)]
 """How many items a page of a list may have."""
 
 
