@@ -140,14 +140,13 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
         g._mfa_out = True
         return ANONYMOUS
     account = current_account(here)
-    if account is None:
+    if account is None or not account.active:
+        # Flask-Login's `UserMixin` takes who is inactive for nobody, too.
+        deletions.put_out(here, standing.row.user_key)
         return ANONYMOUS
     if account.key != standing.row.user_key:
         door.set_mark(s=None)
         return without_session(client)
-    if not account.active:
-        deletions.put_out(account)
-        return ANONYMOUS
     if standing.satisfied:
         again = Seen(at=At.SATISFIED, client=client, standing=standing)
         here.cache.put(token, client, Remembered(now, flask_id, standing, again))
@@ -184,7 +183,7 @@ def without_session(client: str | None) -> Seen:
     if "_user_id" not in session:
         return by_loader(client)
     if not account.active:
-        deletions.put_out(account)
+        deletions.put_out(here, account.key)
         return ANONYMOUS
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
