@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.test import TestResponse
 
+from flask_melody_mfa.core.errors import ChallengeOver
 from flask_melody_mfa.core.signed import Purpose
+from flask_melody_mfa.core.types import FactorKind, Proof
 from flask_melody_mfa.flows import devices
+from flask_melody_mfa.flows import sign_in as sign_in_flow
 from flask_melody_mfa.web.device_cookie import MOST
 from flask_melody_mfa.web.state import context, state
 from tests.host import PHONE, Host, Person, totp
@@ -359,6 +363,19 @@ def test_a_step_up_earns_no_device(host: Host, ada: int) -> None:
         person.code(host.otp(ada), remember_device="1")
         assert person.get("/fresh").status_code == 200
     assert not host.rows("mfa_device")
+
+
+@pytest.mark.check("R12", "D05")
+def test_a_recovery_code_voids_the_wish_made_before_it(make_host: Make) -> None:
+    host = make_host(**ON, MFA_ASK_EVERY_ENROLLED=True)
+    ada = host.user()
+    host.enroll(ada, "otp", "email")
+    codes = codes_of(host, ada)
+    person = arrive(host)
+    person.code(host.otp(ada), remember_device="1")
+    person.get(CHALLENGE)
+    person.code(codes[0])
+    assert person.signed_in() and not host.rows("mfa_device")
 
 
 # What it covers
@@ -835,6 +852,34 @@ def test_a_device_revoked_while_its_sign_in_is_pending_covers_no_more(make_host:
         person.code(host.last_code())
         assert not person.signed_in()
         assert arrive(host).at == "/mfa/challenge/otp"
+
+
+def test_a_proof_by_a_device_that_was_revoked_since_is_not_finished(make_host: Make) -> None:
+    """Also where the sign-in had read its challenge before, and no strip reached it."""
+    host = make_host(**ON, MFA_ASK_EVERY_ENROLLED=True)
+    ada = host.user()
+    host.enroll(ada, "otp", "email")
+    codes_of(host, ada)
+    with host.app.app_context():
+        ctx, account = context(), state().describe(host.get(ada))
+        begun = sign_in_flow.begin(ctx, account, method="password", parked={})
+        assert isinstance(begun, sign_in_flow.Begun)
+        row = begun.challenge.row
+
+        def add(session: Any) -> Any:
+            proofs = (Proof(kind=FactorKind.OTP, at=ctx.now),)
+            return devices.remember(ctx, session, row, proofs)[0]
+
+        issued = ctx.store.run(add)
+        device = host.rows("mfa_device")[0]["id"]
+        by_device = (Proof(kind=FactorKind.OTP, at=ctx.now, device=device),)
+        assert ctx.store.run(lambda session: devices.are_good(session, by_device))
+        devices.revoke(ctx, account, device)
+        assert not ctx.store.run(lambda session: devices.are_good(session, by_device))
+        stale = replace(begun.challenge, proofs=by_device)
+        with pytest.raises(ChallengeOver):
+            ctx.store.run(lambda session: sign_in_flow.finish(ctx, session, stale))
+        assert issued is not None and not host.rows("mfa_session")
 
 
 # Remains
