@@ -18,10 +18,10 @@ from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import people, sessions
 from flask_melody_mfa.store import schema
 from flask_melody_mfa.store.tables import attach
-from flask_melody_mfa.web import arrivals, decorators, deletions, door, faces, guard, notify
+from flask_melody_mfa.web import arrivals, decorators, deletions, faces, guard, notify, page
 from flask_melody_mfa.web.pages import blueprint
 from flask_melody_mfa.web.state import EXTENSION, Hooks, State, context, state
-from flask_melody_mfa.web.users import Users, password_checker, unwrap
+from flask_melody_mfa.web.users import Users
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -78,6 +78,7 @@ class MelodyMFA:
         app.before_request_funcs.setdefault(None, []).insert(
             0, partial(decorators.at_the_door, here)
         )
+        app.after_request_funcs.setdefault(None, []).insert(0, page.policy_at_last)
         app.jinja_env.globals.setdefault("mfa_status", decorators.mfa_status)
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)
@@ -193,14 +194,6 @@ class MelodyMFA:
 
     # Hooks
 
-    def check_password_of(self, user: Any, password: str) -> bool | None:
-        """Whether a password is right; None where the app has no way to tell."""
-        hook = self._hooks.check_password
-        if hook is not None:
-            return bool(hook(unwrap(user), password))
-        check = password_checker(unwrap(user))
-        return None if check is None else bool(check(password))
-
     def describe_user(self, hook: H) -> H:
         """Hook: user → `Account`."""
         self._hooks.describe_user = hook
@@ -246,6 +239,16 @@ class MelodyMFA:
         self._hooks.vouches_for = hook
         return hook
 
+    def issue_token(self, hook: H) -> H:
+        """Hook: (user, client, proofs) → what an embedded sign-in ends in, JSON-able."""
+        self._hooks.issue_token = hook
+        return hook
+
+    def identify_token(self, hook: H) -> H:
+        """Hook: request → the user whose token it carries, or None."""
+        self._hooks.identify_token = hook
+        return hook
+
     def set_password_url(self, hook: H) -> H:
         """Hook: user → URL of the page where a new password is set, for after a recovery code."""
         self._hooks.set_password_url = hook
@@ -262,4 +265,4 @@ class MelodyMFA:
         return hook
 
 
-__all__ = ["MelodyMFA", "door"]
+__all__ = ["MelodyMFA"]

@@ -181,7 +181,9 @@ def owed(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
             password_fresh=True,  # it was, when the step-up was opened
         )
     if challenge.purpose == ENROLL:
-        available = gate_facts(ctx, account, challenge.holding, method=row.method).available
+        available = set(gate_facts(ctx, account, challenge.holding, method=row.method).available)
+        if ctx.settings.allow_passkey_enrollment:
+            available.add(FactorKind.PASSKEY)
         # A code or number that is lost is replaced by one of its kind; a passkey by any of these.
         lost = {r.kind for r in challenge.holding.credentials if r.id == challenge.goal.replaces}
         kinds = tuple(
@@ -220,7 +222,7 @@ def load(ctx: Context, token: str) -> Challenge:
             raise ChallengeOver
         return read_challenge(session, row)
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def effective_method(ctx: Context, method: str, began_at: Instant) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import flask_babel
@@ -51,7 +52,8 @@ class Texts:
         return translated % {"num": num, **values}
 
 
-def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
+@lru_cache(maxsize=16)
+def languages(offered: tuple[str, ...]) -> tuple[Mapping[str, str], ...]:
     """The languages on offer, each by its own name."""
     found = []
     for code in offered:
@@ -59,8 +61,13 @@ def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
             name = Locale.parse(code.replace("-", "_")).get_display_name()
         except (UnknownLocaleError, ValueError):
             continue
-        found.append({"code": code, "name": (name or code).capitalize()})
-    return found
+        found.append(MappingProxyType({"code": code, "name": (name or code).capitalize()}))
+    return tuple(found)
+
+
+def direction(locale: str) -> str:
+    """Whether a language is written `ltr` or `rtl`, as the attribute `dir` has it."""
+    return str(Locale.parse(locale.replace("-", "_")).text_direction)
 
 
 def country_names(codes: Iterable[str], locale: str) -> list[str]:
