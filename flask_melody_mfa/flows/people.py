@@ -40,8 +40,8 @@ def end_all(ctx: Context, account: Account, *, reason: str, but: str | None = No
     """End devices, challenges and sessions of an account; `but`: the id of the one that stays."""
 
     def work(session: Session) -> tuple[Event, ...]:
-        events = devices.end_all(ctx, session, account.key, reason=reason)
         challenges.end_all(session, account.key, ctx.now)
+        events = devices.end_all(ctx, session, account.key, reason=reason)
         ended = sessions.end_all(session, account.key, ctx.now, but=but)
         if ended:
             event = ctx.event("sessions_ended", account.key, count=ended, reason=reason)
@@ -76,12 +76,13 @@ def reset(
             return ()
         holding = accounts.read_holding(session, account.key)
         keep_addresses(ctx, session, account, holding, kinds)
+        accounts.free_factor(session, account.key, kinds)
+        challenges.end_all(session, account.key, ctx.now)
         credentials.remove(session, account.key, kinds)
         if FactorKind.PASSKEY in kinds:
             session.execute(delete(Passkey).where(Passkey.user_key == account.key))
         if FactorKind.RECOVERY_CODE in kinds:
             recovery_codes.void(session, account.key)
-        accounts.free_factor(session, account.key, kinds)
         if factors is None:
             accounts.unlock(session, account.key)
             accounts.set_must_set_up(session, account.key, ())
@@ -90,7 +91,6 @@ def reset(
             ctx.event("factor_reset", account.key, factors=named, reason=reason),
             *changes.follow(ctx, session, account.key, reason="factor_reset"),
         )
-        challenges.end_all(session, account.key, ctx.now)
         sessions.end_all(session, account.key, ctx.now)
         record(session, events)
         return events
