@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from babel import Locale
-from babel.dates import format_datetime
+from babel.dates import format_date, format_time
 from flask import Blueprint, flash, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -13,6 +12,7 @@ from flask_melody_mfa.core.types import SECOND, Instant
 from flask_melody_mfa.flows import devices
 from flask_melody_mfa.web import answers, device_cookie, words
 from flask_melody_mfa.web.lines import browser, one_line
+from flask_melody_mfa.web.mail import locale_of
 from flask_melody_mfa.web.pages import common, own
 from flask_melody_mfa.web.pages.own import Own
 
@@ -52,18 +52,24 @@ def row(view: devices.DeviceView, *, is_here: bool) -> dict[str, object]:
         "id": view.id,
         "name": name,
         "address": one_line(view.address or "", 64),
-        "first_used": when(view.created_at, say.locale),
-        "last_used": when(view.last_used_at or view.created_at, say.locale),
-        "expires": when(view.expires_at, say.locale),
+        "first_used": day(view.created_at, say),
+        "last_used": moment(view.last_used_at or view.created_at, say),
+        "expires": day(view.expires_at, say),
         "is_here": is_here,
         "revoke_url": url_for("mfa.device.revoke", device_id=view.id),
     }
 
 
-def when(moment: Instant, locale: str) -> str:
-    """A time in UTC, in the reader's language."""
-    at = datetime.fromtimestamp(moment / SECOND, UTC)
-    return format_datetime(at, "medium", UTC, Locale.parse(locale.replace("-", "_")))
+def day(at: Instant, say: words.Texts) -> str:
+    """A day in UTC, in the reader's language."""
+    return format_date(datetime.fromtimestamp(at / SECOND, UTC), "medium", locale_of(say))
+
+
+def moment(at: Instant, say: words.Texts) -> str:
+    """A day and minute in UTC, in the reader's language."""
+    when = datetime.fromtimestamp(at / SECOND, UTC)
+    minute = format_time(when, "short", UTC, locale_of(say))
+    return say.mfa_text("%(day)s, %(minute)s UTC", day=day(at, say), minute=minute)
 
 
 def revoke(device_id: str) -> BaseResponse:
