@@ -15,10 +15,21 @@ from werkzeug.wrappers import Response as BaseResponse
 from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.settings import Settings
 from flask_melody_mfa.core.types import FactorKind, Method
-from flask_melody_mfa.flows import people, sessions
+from flask_melody_mfa.flows import people, policies, sessions
+from flask_melody_mfa.flows.policies import PolicyResult
 from flask_melody_mfa.store import schema
 from flask_melody_mfa.store.tables import attach
-from flask_melody_mfa.web import arrivals, decorators, deletions, faces, guard, notify, page
+from flask_melody_mfa.web import (
+    arrivals,
+    decorators,
+    deletions,
+    faces,
+    fresh_sign_in,
+    guard,
+    notify,
+    page,
+    policy_links,
+)
 from flask_melody_mfa.web.pages import blueprint
 from flask_melody_mfa.web.state import EXTENSION, Hooks, State, context, state
 from flask_melody_mfa.web.users import Users
@@ -74,7 +85,10 @@ class MelodyMFA:
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
         faces.register(app, settings)
-        app.url_value_preprocessors.setdefault(None, []).insert(0, partial(guard.observe, here))
+        app.url_value_preprocessors.setdefault(None, [])[:0] = (
+            partial(guard.observe, here),
+            fresh_sign_in.hide,
+        )
         app.before_request_funcs.setdefault(None, []).insert(
             0, partial(decorators.at_the_door, here)
         )
@@ -142,6 +156,36 @@ class MelodyMFA:
         else:
             self._exempt_views.add(target)
         return target
+
+    # Policies
+
+    def url_for_policy(
+        self,
+        name: str,
+        *,
+        redirect_uri: str,
+        client_id: str | None = None,
+        state: str | None = None,
+        locale: str | None = None,
+    ) -> str:
+        """Where to send a user for `reset_mfa`, `manage_recovery_code`, `manage_passkey` or
+        `manage_device`.
+
+        `redirect_uri`: where the user comes back to: one that is registered for the client, or
+        without a client a path of this app. A path within a request; outside of one it begins
+        with `MFA_BASE_URL`. Raises `ValueError` for what the page would refuse.
+        """
+        return policy_links.url(
+            name, redirect_uri=redirect_uri, client_id=client_id, state=state, locale=locale
+        )
+
+    def read_policy_result(self, token: str, max_age: int = 300) -> PolicyResult | None:
+        """How a visit ended; None for a token that is not ours, or older than `max_age` seconds.
+
+        Compare `state` and `user_key` with what belongs to the session at hand: a token says what
+        happened, not who brings it.
+        """
+        return policies.read_result(context(), token, max_age=max_age)
 
     # Life cycle
 

@@ -20,6 +20,7 @@ from flask_melody_mfa.flows.challenge import (
     STEP_UP,
     Challenge,
     Goal,
+    earned,
     gate_facts,
     owed,
     parked_from,
@@ -302,7 +303,7 @@ def finish(
     if found is None or found.user_key != row.user_key:
         raise NotAuthenticated
     proofs = proofs_from_text(found.proofs)
-    for proof in challenge.proofs:
+    for proof in earned(session, challenge, ctx.now):
         proofs = with_proof(proofs, proof)
     values: dict[str, Any] = {"proofs": proofs_to_text(proofs), "used_at": ctx.now}
     if challenge.purpose in (RAISE, STEP_UP):

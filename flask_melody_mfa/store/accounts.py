@@ -6,7 +6,7 @@ Statements that a sign-in needs are built once, here, and filled in when they ru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
@@ -57,6 +57,11 @@ class Holding:
     def of(self, kind: FactorKind) -> tuple[CredentialRow, ...]:
         """The credentials of one factor."""
         return tuple(row for row in self.credentials if row.kind == kind)
+
+    def without(self, credential_id: str) -> Holding:
+        """The same, had it not this credential."""
+        rest = tuple(row for row in self.credentials if row.id != credential_id)
+        return replace(self, credentials=rest)
 
 
 def kinds_of(text: str) -> frozenset[FactorKind]:

@@ -11,6 +11,9 @@ from flask_melody_mfa.core.types import Instant
 from flask_melody_mfa.store.statements import execute, rows_changed
 from flask_melody_mfa.store.tables import ChallengeRow
 
+POLICY = "policy"
+"""The purpose of a visit to a policy page (`flows/policies.py`)."""
+
 FIND = select(ChallengeRow).where(ChallengeRow.token_hash == bindparam("token"))
 
 
@@ -148,10 +151,17 @@ def end(session: Session, row: ChallengeRow, now: Instant, *also: Any) -> bool:
 
 
 def end_all(session: Session, user_key: str, now: Instant) -> int:
-    """End all challenges of an account."""
+    """End all challenges of an account.
+
+    Not a visit to a policy: it proves nothing, and is of use only to its session, while that lives.
+    """
     return rows_changed(
         session,
         update(ChallengeRow)
-        .where(ChallengeRow.user_key == user_key, ChallengeRow.ended_at.is_(None))
+        .where(
+            ChallengeRow.user_key == user_key,
+            ChallengeRow.purpose != POLICY,
+            ChallengeRow.ended_at.is_(None),
+        )
         .values(ended_at=now, sealed=None, code_id=None, code_kind=None),
     )

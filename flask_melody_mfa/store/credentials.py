@@ -68,6 +68,18 @@ def remove_one(session: Session, user_key: str, credential_id: str) -> FactorKin
     return FactorKind.PASSKEY if gone else None
 
 
+def rename(session: Session, user_key: str, credential_id: str, name: str | None) -> bool:
+    """Give a credential of this account another name; False when it is gone."""
+    return bool(
+        rows_changed(
+            session,
+            update(CredentialRow)
+            .where(CredentialRow.id == credential_id, CredentialRow.user_key == user_key)
+            .values(name=name),
+        )
+    )
+
+
 def of_user(session: Session, user_key: str) -> Sequence[CredentialRow]:
     """An account's credentials, still sealed, the oldest first."""
     return session.scalars(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -35,7 +35,7 @@ def record(session: Session, events: Iterable[Event]) -> None:
     """Write events in the transaction of what they tell."""
     rows = [
         {
-            "id": new_id(event.at),
+            "id": event.id or new_id(event.at),
             "at": event.at,
             "type": event.type,
             "user_key": event.user_key,
@@ -50,6 +50,18 @@ def record(session: Session, events: Iterable[Event]) -> None:
     ]
     if rows:
         session.connection().execute(WRITE, rows)
+
+
+def of_user(
+    session: Session, user_key: str, limit: int, *, but: Collection[str] = ()
+) -> Sequence[EventRow]:
+    """The newest events of an account, without those of some types."""
+    return session.scalars(
+        select(EventRow)
+        .where(EventRow.user_key == user_key, EventRow.type.not_in(but))
+        .order_by(EventRow.id.desc())
+        .limit(limit)
+    ).all()
 
 
 def listed(

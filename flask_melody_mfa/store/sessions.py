@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import and_, bindparam, select, update
@@ -88,6 +89,43 @@ def end(session: Session, token_hash: str, now: Instant) -> bool:
             .values(ended_at=now),
         )
     )
+
+
+def end_one(session: Session, user_key: str, session_id: str, now: Instant) -> bool:
+    """End one session of this account, by its id; one caller wins."""
+    return bool(
+        rows_changed(
+            session,
+            update(SessionRow)
+            .where(
+                SessionRow.id == session_id,
+                SessionRow.user_key == user_key,
+                SessionRow.ended_at.is_(None),
+            )
+            .values(ended_at=now),
+        )
+    )
+
+
+def of_user(session: Session, user_key: str, limit: int) -> Sequence[SessionRow]:
+    """The live sessions of an account, those used last first."""
+    return session.scalars(
+        select(SessionRow)
+        .where(SessionRow.user_key == user_key, SessionRow.ended_at.is_(None))
+        .order_by(SessionRow.used_at.desc(), SessionRow.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def lock_of_user(session: Session, user_key: str) -> Sequence[SessionRow]:
+    """The live sessions of an account, as they are now, locked until this is committed."""
+    return session.scalars(
+        select(SessionRow)
+        .where(SessionRow.user_key == user_key, SessionRow.ended_at.is_(None))
+        .order_by(SessionRow.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
 
 
 def end_all(session: Session, user_key: str, now: Instant, *, but: str | None = None) -> int:

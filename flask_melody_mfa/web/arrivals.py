@@ -39,6 +39,8 @@ class Arrival:
 
 def arrived(_app: Any, *, user: Any, **_: Any) -> None:
     """Flask-Login's `user_logged_in`: hold its fields back. Writes nothing."""
+    if g.pop("_mfa_satisfied", False):
+        return  # `arrive_satisfied` brings the session with it
     here = state()
     try:
         account: Account | MfaError = here.describe(user)
@@ -81,6 +83,7 @@ def conclude(response: BaseResponse) -> Any:
     if arrival.next_url is None and 300 <= response.status_code < 400:
         arrival.next_url = answers.path_here(location)
     held = door.mark()
+    door.set_mark(f=None)
     if here.settings.mfa_guard:
         arrival.parked.update(door.park_messages() | door.login_view())
     account = arrival.account
@@ -180,6 +183,28 @@ def close(response: BaseResponse) -> Any:
     except MfaError as error:
         return guard.fault(error)
     return response
+
+
+def session_token() -> str | None:
+    """The token of this browser's MFA session."""
+    return door.mark().get("s")
+
+
+def arrive_satisfied(user: Any, token: str) -> None:
+    """Sign a user in who finished a sign-in elsewhere: `token` is of the satisfied session.
+
+    A new session of the browser's: whoever was signed in here before is signed out.
+    """
+    held = door.mark()
+    if held.get("s"):
+        sign_in.sign_out(context(), held["s"])
+    if held.get("c"):
+        sign_in.cancel(context(), held["c"])
+    door.park()
+    door.rotate()
+    g._mfa_satisfied = True
+    login_user(user)
+    door.set_mark(s=token, c=None)
 
 
 def sign_in_now(

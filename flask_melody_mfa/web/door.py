@@ -1,7 +1,8 @@
 """The door between a challenge and Flask-Login's session: what is parked, and what is put back.
 
-The browser's session holds one key of ours, `_mfa`: the token of an MFA session (`s`), the token
-of a challenge (`c`), and the language chosen on our pages (`l`). Nothing else.
+The browser's session holds one key of ours, `_mfa`: the token of an MFA session (`s`), of a
+challenge (`c`), of a visit to a policy (`p`), the language chosen on our pages (`l`), and whether
+a fresh sign-in was asked for (`f`). Nothing else.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ KEY = "_mfa"
 FIELDS = ("_user_id", "_fresh", "_remember", "_remember_seconds")
 MESSAGES = "_flashes"
 LOGIN_VIEW = "login_view"
+NAMES = frozenset("scplf")
 TOKEN_LENGTH = 128
 
 
@@ -30,7 +32,7 @@ def mark() -> dict[str, str]:
     return {
         name: value
         for name, value in held.items()
-        if name in ("s", "c", "l") and isinstance(value, str) and len(value) <= TOKEN_LENGTH
+        if name in NAMES and isinstance(value, str) and len(value) <= TOKEN_LENGTH
     }
 
 

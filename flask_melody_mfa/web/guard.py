@@ -21,7 +21,8 @@ from flask_melody_mfa.web import answers, deletions, door, words
 from flask_melody_mfa.web.page import error_page
 from flask_melody_mfa.web.proxies import kept, this_request, this_session
 from flask_melody_mfa.web.seen import ANONYMOUS, At, Seen
-from flask_melody_mfa.web.state import Remembered, State, context, state
+from flask_melody_mfa.web.session_cache import Remembered
+from flask_melody_mfa.web.state import State, context, state
 from flask_melody_mfa.web.view_client import client_of_view
 
 log = logging.getLogger("flask_melody_mfa")

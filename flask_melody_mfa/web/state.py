@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -31,17 +30,17 @@ from flask_melody_mfa.flows.context import (
     Vault,
     load_vault,
 )
-from flask_melody_mfa.flows.sessions import Requirement, Standing
+from flask_melody_mfa.flows.sessions import Requirement
 from flask_melody_mfa.web.clients import Clients
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
 from flask_melody_mfa.web.proxies import this_app
+from flask_melody_mfa.web.session_cache import SessionCache
 from flask_melody_mfa.web.users import UserPage, Users, is_key, password_checker, unwrap
 
 log = logging.getLogger("flask_melody_mfa")
 
 EXTENSION = "melody_mfa"
-CACHED_SESSIONS = 10_000
 
 
 @dataclass(slots=True)
@@ -64,65 +63,6 @@ class Hooks:
     deliver_later: Callable[[Callable[[], None]], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """A satisfied session as this process knows it.
-
-    `flask_id`: Flask-Login's `_user_id`. `seen`: what the guard sees in it.
-    """
-
-    read_at: Instant
-    flask_id: str
-    standing: Standing
-    seen: Any
-
-
-class SessionCache:
-    """Satisfied sessions that were read a moment ago, by token and client."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: OrderedDict[tuple[str, str | None], Remembered] = OrderedDict()
-        self._forgotten = 0
-
-    def get(self, token: str, client: str | None) -> Remembered | None:
-        """What is known of a session, however old."""
-        return self._held.get((token, client))
-
-    def since(self) -> int:
-        """A point in time for `put`: to be taken before what is put is read or written."""
-        return self._forgotten
-
-    def put(self, token: str, client: str | None, entry: Remembered, since: int) -> None:
-        """Remember a satisfied session, unless anything was forgotten meanwhile."""
-        with self._lock:
-            if since != self._forgotten:
-                return  # it may have been read before the very change that was to be seen at once
-            self._held[token, client] = entry
-            while len(self._held) > CACHED_SESSIONS:
-                self._held.popitem(last=False)
-
-    def drop_user(self, user_key: str) -> None:
-        """Forget an account's sessions, so that they are read again at once."""
-        with self._lock:
-            self._forgotten += 1
-            for key, entry in list(self._held.items()):
-                if entry.standing.row.user_key == user_key:
-                    del self._held[key]
-
-    def drop_client(self, client: str | None) -> None:
-        """Forget what was found at a client's gate."""
-        with self._lock:
-            for key in [key for key in self._held if key[1] == client]:
-                del self._held[key]
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._forgotten += 1
-            self._held.clear()
-
-
 @dataclass(slots=True)
 class State:
     """What one app has of this extension."""
@@ -140,6 +80,8 @@ class State:
     required: dict[str, Requirement] = field(default_factory=dict)
     exempt_views: set[Any] = field(default_factory=set)
     sms_provider: Any = None
+    callers: Any = None
+    password_seconds: float | None = None
     client_of_endpoint: dict[str | None, str | None] = field(default_factory=dict)
     views_checked: bool = False
     sent: list[Any] = field(default_factory=list)
@@ -308,14 +250,6 @@ class State:
             return self.ask("find_user", self.hooks.find_user, login)
         return self.users.find(login) if self.users.model is not None else None
 
-    def check_password(self, user: Any, password: str) -> bool | None:
-        """Whether a password is right; None where the app has no way to tell."""
-        user = unwrap(user)
-        if self.hooks.check_password is not None:
-            return bool(self.ask("check_password", self.hooks.check_password, user, password))
-        check = password_checker(user)
-        return None if check is None else bool(self.ask("check_password", check, password))
-
     def list_users(self, query: str, cursor: str, limit: int) -> UserPage:
         """A page of the host's users. Raises `NotConfigured` where there is no way to list them."""
         if self.hooks.list_users is not None:
@@ -323,6 +257,16 @@ class State:
         if self.users.model is None:
             raise NotConfigured
         return self.users.listed(query, cursor, limit)
+
+    def password_check(self, user: Any) -> Callable[[str], bool] | None:
+        """What tells whether a password is this user's; None where the app has no way to."""
+        hook, user = self.hooks.check_password, unwrap(user)
+        if hook is not None:
+            return lambda password: bool(self.ask("check_password", hook, user, password))
+        check = password_checker(user)
+        if check is None:
+            return None
+        return lambda password: bool(self.ask("check_password", check, password))
 
     def account_of(self, key: str) -> Account | None:
         """The account of a key; None when the host has no such user any more."""

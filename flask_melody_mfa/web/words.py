@@ -11,7 +11,7 @@ from typing import Any
 import flask_babel
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.support import NullTranslations, Translations
-from flask import current_app, request
+from flask import current_app, g, request
 from markupsafe import Markup
 
 from flask_melody_mfa.web import door
@@ -88,7 +88,7 @@ def current_locale(offered: tuple[str, ...]) -> str:
 
     First what was chosen on our pages, then the host's Babel, then `Accept-Language`.
     """
-    chosen = door.mark().get("l")
+    chosen = g.get("_mfa_locale") or door.mark().get("l")
     if chosen in offered:
         return chosen
     if "babel" in current_app.extensions:
@@ -132,6 +132,7 @@ REASONS = {
     "number_type": mfa_lazy("Enter the number of a mobile phone."),
     "number": mfa_lazy("Enter a phone number with its country code, like +44 7400 123456."),
     "number_required": mfa_lazy("Enter a phone number."),
+    "password": mfa_lazy("Enter your password."),
     "login": mfa_lazy("Enter your email address or user name."),
     "email": mfa_lazy("Your account has no email address that can receive codes."),
     "clock": mfa_lazy(
