@@ -122,14 +122,13 @@ def with_session(
         g._mfa_out = True
         return ANONYMOUS
     account = account or current_account(here)
-    if account is None:
+    if account is None or not account.active:
+        # Flask-Login's `UserMixin` takes who is inactive for nobody, too.
+        deletions.put_out(here, standing.row.user_key)
         return ANONYMOUS
     if account.key != standing.row.user_key:
         door.set_mark(s=None)
         return without_session(client)
-    if not account.active:
-        deletions.put_out(account)
-        return ANONYMOUS
     if standing.satisfied:
         remember((token, client), now, flask_id, standing, since)
         return Seen(at=At.SATISFIED, client=client, account=account, standing=standing)
@@ -186,7 +185,7 @@ def without_session(client: str | None) -> Seen:
     if "_user_id" not in session:
         return by_loader(client)
     if not account.active:
-        deletions.put_out(account)
+        deletions.put_out(here, account.key)
         return ANONYMOUS
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
