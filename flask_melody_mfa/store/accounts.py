@@ -115,16 +115,16 @@ def charge_user(session: Session, user_key: str, now: Instant, threshold: int) -
 def charge_factor(session: Session, user_key: str, kind: FactorKind, cap: int) -> bool:
     """Count a try against one factor; False when it is disabled."""
     where = (FactorState.user_key == user_key, FactorState.kind == kind.value)
-    charged = rows_changed(
-        session,
+    charge = (
         update(FactorState)
         .where(*where, FactorState.disabled_at.is_(None), FactorState.failures < cap)
-        .values(failures=FactorState.failures + 1),
+        .values(failures=FactorState.failures + 1)
     )
-    if charged:
+    if rows_changed(session, charge):
         return True
     if session.execute(select(FactorState.kind).where(*where)).first():
-        return False
+        # Disabled; or made by another request since our first look, and then this counts.
+        return bool(rows_changed(session, charge))
     session.execute(insert(FactorState).values(user_key=user_key, kind=kind.value, failures=1))
     return True
 
@@ -258,5 +258,5 @@ def free_factor(session: Session, user_key: str, kinds: Sequence[FactorKind]) ->
 
 def erase(session: Session, user_key: str) -> None:
     """Delete every row of an account; nothing is left for a namesake to inherit."""
-    for table in (CredentialRow, FactorState, Address, ChallengeRow, SessionRow, EventRow, User):
+    for table in (User, FactorState, ChallengeRow, CredentialRow, Address, SessionRow, EventRow):
         session.execute(delete(table).where(table.user_key == user_key))
