@@ -63,11 +63,11 @@ def reset(
         holding = accounts.read_holding(session, account.key)
         if not holding.known:
             return ()
-        credentials.remove(session, account.key, kinds)
+        accounts.claim_version(session, holding)
         accounts.free_factor(session, account.key, kinds)
         challenges.end_all(session, account.key, ctx.now)
+        credentials.remove(session, account.key, kinds)
         sessions.end_all(session, account.key, ctx.now)
-        accounts.claim_version(session, holding)
         if factors is None:
             accounts.unlock(session, account.key)
             accounts.set_must_set_up(session, account.key, ())
@@ -158,6 +158,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
         accepted = ctx.factors[kind].finish_proof(ctx.env("verify"), held, {}, answer)
 
         def work(session: Session) -> tuple[Event, ...]:
+            tries.settle(session, account.key, kind)
             if not credentials.claim_step(
                 session,
                 account.key,
@@ -166,7 +167,6 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
                 ctx.now,
             ):
                 raise WrongProof
-            tries.settle(session, account.key, kind)
             accounts.forgive_user(session, account.key)
             events = (ctx.event("proof_accepted", account.key, factor=kind.value),)
             record(session, events)

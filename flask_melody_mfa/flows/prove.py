@@ -140,8 +140,8 @@ def accept(
     backup = is_backup(step, kind)
 
     def work(session: Session) -> tuple[Finished | None, tuple[Event, ...]]:
-        claim(ctx, session, account, challenge, accepted)
         tries.settle(session, account.key, kind, challenge.row)
+        claim(ctx, session, account, challenge, accepted)
         stood_for = backed_up_by(ctx, account, challenge) if backup else None
         proof = Proof(kind=stood_for or kind, at=ctx.now, backup=backup)
         events = [ctx.event("proof_accepted", account.key, factor=kind.value, backup=backup)]

@@ -233,10 +233,11 @@ def finish(
 ) -> tuple[Finished, tuple[Event, ...]]:
     """End a satisfied challenge and give its browser what it earned, once."""
     row = challenge.row
+    if challenge.purpose in (SIGN_IN, RAISE, STEP_UP):
+        accounts.forgive_user(session, row.user_key)
     if not challenges.end(session, row, ctx.now):
         raise ChallengeOver
     if challenge.purpose == SIGN_IN:
-        accounts.forgive_user(session, row.user_key)
         token = new_token()
         add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
         events = (
@@ -259,8 +260,6 @@ def finish(
     for proof in challenge.proofs:
         proofs = with_proof(proofs, proof)
     values: dict[str, Any] = {"proofs": proofs_to_text(proofs), "used_at": ctx.now}
-    if challenge.purpose in (RAISE, STEP_UP):
-        accounts.forgive_user(session, row.user_key)
     if not sessions.change(session, found, SessionRow.proofs == found.proofs, **values):
         raise ChallengeOver
     return Finished(token=None, next_url=row.next_url, purpose=challenge.purpose), ()
