@@ -27,7 +27,7 @@ import logging
 import multiprocessing
 import threading
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -50,6 +50,8 @@ so there are more than threads; and a server that others use, too, lends them al
 
 Factory = Callable[[str], Any] | str
 Attempt = Callable[..., Any] | str
+Racing = Generator[None, None, Any]
+"""What an attempt returns that gets ready first."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +193,7 @@ def race(host: Any, job: Job, together: Any, number: int) -> list[Any]:
     return results
 
 
-def last_of(steps: Iterator[Any]) -> Any:
+def last_of(steps: Racing) -> Any:
     """Run a generator to its end; what it returns."""
     try:
         next(steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,14 +16,14 @@ from tests.databases import Kind
 from tests.host import KEY, Host, totp
 from tests.races.hosts import plain
 from tests.races.racers import arrived, cookie_of, of_user, with_session_of
-from tests.races.rig import EVERYONE, Race, Rig
+from tests.races.rig import EVERYONE, Race, Racing, Rig
 
 pytestmark = pytest.mark.race
 
 Races = Callable[..., Race]
 
 
-def confirm(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def confirm(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """Set an authenticator up, in a sign-in of one's own or in a shared one.
 
     Told: the status, and the secret that this racer was shown.
@@ -36,7 +36,7 @@ def confirm(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
     secret = person.secret()
     yield
     answer = person.post("/mfa/enroll/otp", {"code": totp(secret)})
-    return answer.status_code, answer.headers.get("Location"), secret  # type: ignore[return-value]
+    return answer.status_code, answer.headers.get("Location"), secret
 
 
 def secret_of(host: Host, user: int) -> list[bytes]:
@@ -70,7 +70,7 @@ def test_of_all_set_ups_that_are_confirmed_at_once_one_holds(race_on: Races, sha
     assert {status for status, *_ in results} <= {303, 401, 409, 503}
 
 
-def add_one(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def add_one(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """Add an authenticator to those that are there."""
     person = arrived(host, index, given["email"])
     yield
@@ -78,9 +78,9 @@ def add_one(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
         try:
             host.mfa.adopt_otp(host.get(given["user"]), otp.new_secret())
         except Exception as error:
-            return type(error).__name__  # type: ignore[return-value]
+            return type(error).__name__
     del person
-    return "adopted"  # type: ignore[return-value]
+    return "adopted"
 
 
 @pytest.mark.check("N07")
@@ -96,13 +96,13 @@ def test_no_race_yields_a_sixth_authenticator(race_on: Races) -> None:
     assert set(results) <= {"adopted", "Conflict", "Unavailable"}
 
 
-def first_key(host: Host, index: int, given: None) -> Iterator[None]:
+def first_key(host: Host, index: int, given: None) -> Racing:
     """Open the hash key, or make it."""
     with host.app.app_context():
         store = state().store
         yield
         vault = load_vault(store, Sealer([KEY]), 0)
-        return vault.token_hash("the same text")  # type: ignore[return-value]
+        return vault.token_hash("the same text")
 
 
 @pytest.mark.check("C03")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +11,7 @@ import pytest
 from tests.host import Host
 from tests.races.hosts import plain, thrifty
 from tests.races.racers import arrived, cookie_of, newcomer, of_user, with_session_of
-from tests.races.rig import EVERYONE, Race
+from tests.races.rig import EVERYONE, Race, Racing
 
 pytestmark = pytest.mark.race
 
@@ -26,19 +26,19 @@ def with_both(host: Host, email: str, number: str) -> int:
     return user
 
 
-def ask_for_a_text(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def ask_for_a_text(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """Ask for a code, in a sign-in of one's own. Told: the status, and how many left in all."""
     person = arrived(host, index, given["emails"][index % len(given["emails"])])
     yield
     answer = person.post("/mfa/challenge/sms/send")
-    return answer.status_code  # type: ignore[return-value]
+    return answer.status_code
 
 
-def ask_in_one(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def ask_in_one(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """Ask for a code in the one pending sign-in."""
     person = with_session_of(host, index, given["cookie"])
     yield
-    return person.post("/mfa/challenge/sms/send").status_code  # type: ignore[return-value]
+    return person.post("/mfa/challenge/sms/send").status_code
 
 
 def texts_to(host: Host, number: str) -> int:
@@ -107,13 +107,13 @@ def test_one_text_leaves_in_one_sign_in_within_the_pause(race_on: Races) -> None
     assert challenge["code_kind"] == "sms"
 
 
-def ask_from_one_address(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def ask_from_one_address(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """Ask for mail, each for another account, all from one network address."""
     person = newcomer(host, index)
     person.client.environ_base["REMOTE_ADDR"] = given["address"]
     person.sign_in(given["emails"][index])
     yield
-    return person.post("/mfa/challenge/email/send").status_code  # type: ignore[return-value]
+    return person.post("/mfa/challenge/email/send").status_code
 
 
 @pytest.mark.check("O08")

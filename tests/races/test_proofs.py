@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -22,7 +22,7 @@ from tests.races.racers import (
     winners,
     with_session_of,
 )
-from tests.races.rig import EVERYONE, Race
+from tests.races.rig import EVERYONE, Race, Racing
 
 pytestmark = pytest.mark.race
 
@@ -39,7 +39,7 @@ def with_otp(host: Host, email: str) -> int:
     return user
 
 
-def submit(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def submit(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """Submit a code: half of all in one pending sign-in, half in others."""
     if index % 2:
         person = arrived(host, index, given["email"])
@@ -47,18 +47,18 @@ def submit(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
         person = with_session_of(host, index, given["cookie"])
     yield
     answer = person.post(given["page"], {"code": given["code"]})
-    return outcome(answer)  # type: ignore[return-value]
+    return outcome(answer)
 
 
-def submit_in_one(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def submit_in_one(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """Submit one of several codes in one pending sign-in."""
     person = with_session_of(host, index, given["cookie"])
     code = given["codes"][index % len(given["codes"])]
     yield
-    return outcome(person.post(given["page"], {"code": code}))  # type: ignore[return-value]
+    return outcome(person.post(given["page"], {"code": code}))
 
 
-def verify_or_submit(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def verify_or_submit(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """The same code in `mfa.verify`, and on the page."""
     person = arrived(host, index, given["email"])
     with host.app.app_context():
@@ -68,9 +68,9 @@ def verify_or_submit(host: Host, index: int, given: dict[str, Any]) -> Iterator[
             try:
                 accepted = host.mfa.verify(user, given["code"])
             except Exception as error:
-                return (type(error).__name__, False)  # type: ignore[return-value]
-            return ("verify", accepted)  # type: ignore[return-value]
-    return outcome(person.post("/mfa/challenge/otp", {"code": given["code"]}))  # type: ignore[return-value]
+                return (type(error).__name__, False)
+            return ("verify", accepted)
+    return outcome(person.post("/mfa/challenge/otp", {"code": given["code"]}))
 
 
 def check_one_use(race: Race, email: str) -> list[Any]:
@@ -163,7 +163,7 @@ def test_a_sign_in_that_is_finished_by_many_gives_one_session(race_on: Races) ->
 # Wrong ones
 
 
-def guess(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def guess(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """Seven guesses, as fast as they go; the right code is the last one of one racer."""
     person = arrived(host, index, given["email"])
     yield
@@ -172,7 +172,7 @@ def guess(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
         wanted = index == EVERYONE - 1 and number == 6
         code = given["code"] if wanted else f"{index * 7 + number:06d}"
         results.append(outcome(person.post("/mfa/challenge/otp", {"code": code})))
-    return results  # type: ignore[return-value]
+    return results
 
 
 @pytest.mark.check("L05", "L01", "L10", "L07")
@@ -205,12 +205,12 @@ def try_right_code(host: Host, given: dict[str, Any]) -> int:
     return person.post("/mfa/challenge/otp", {"code": given["code"]}).status_code
 
 
-def guess_beside_the_owner(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def guess_beside_the_owner(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """Wrong codes from all but one, who gives the right one."""
     person = arrived(host, index, given["email"])
     yield
     code = given["code"] if index == 20 else f"{index:06d}"
-    return outcome(person.post("/mfa/challenge/otp", {"code": code}))  # type: ignore[return-value]
+    return outcome(person.post("/mfa/challenge/otp", {"code": code}))
 
 
 @pytest.mark.check("L05")
@@ -229,11 +229,11 @@ def test_the_right_code_in_a_burst_costs_no_more_than_the_budget(race_on: Races)
     assert len(of_user(host, "mfa_session", user)) == accepted
 
 
-def guess_text(host: Host, index: int, given: dict[str, Any]) -> Iterator[None]:
+def guess_text(host: Host, index: int, given: dict[str, Any]) -> Racing:
     """Guess a code that was sent, in one pending sign-in."""
     person = with_session_of(host, index, given["cookie"])
     yield
-    return outcome(person.post("/mfa/challenge/sms", {"code": f"{index:06d}"}))  # type: ignore[return-value]
+    return outcome(person.post("/mfa/challenge/sms", {"code": f"{index:06d}"}))
 
 
 @pytest.mark.check("L05", "O03")

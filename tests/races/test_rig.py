@@ -5,25 +5,25 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.host import Host
-from tests.races.rig import EVERYONE, THREADS, Race
+from tests.races.rig import EVERYONE, THREADS, Race, Racing
 
 pytestmark = pytest.mark.race
 
 Races = Callable[..., Race]
 
 
-def who(host: Host, index: int, given: Any) -> Iterator[None]:
+def who(host: Host, index: int, given: Any) -> Racing:
     yield
-    return (os.getpid(), threading.get_ident(), index, time.monotonic(), given)  # type: ignore[return-value]
+    return (os.getpid(), threading.get_ident(), index, time.monotonic(), given)
 
 
-def read_and_write(host: Host, index: int, given: int) -> Iterator[None]:
+def read_and_write(host: Host, index: int, given: int) -> Racing:
     """The way that it must not be done: read, look, write."""
     users = host.db.metadata.tables["user"]
     with host.app.app_context(), host.db.engine.connect() as connection:
@@ -33,7 +33,7 @@ def read_and_write(host: Host, index: int, given: int) -> Iterator[None]:
             time.sleep(0.02)
             connection.execute(users.update().where(users.c.id == given).values(active=False))
             connection.commit()
-        return row.active  # type: ignore[return-value]
+        return row.active
 
 
 def stumble(host: Host, index: int, given: None) -> None:
