@@ -72,21 +72,20 @@ class SharedConnection:
         self.rollback()
 
 
-def _code(error: DBAPIError) -> str:
-    """The database's own code for an error: SQLSTATE, or MariaDB's number, else the text."""
+def _codes(error: DBAPIError) -> set[str]:
+    """The database's own codes for an error: SQLSTATE, MariaDB's number, SQLite's text."""
     origin = error.orig
-    state = getattr(origin, "sqlstate", None)
-    if state:
-        return str(state)
     arguments = getattr(origin, "args", ())
-    return str(arguments[0]) if arguments else ""
+    return {str(code) for code in (getattr(origin, "sqlstate", None), *arguments[:1]) if code}
 
 
 def _is_conflict(error: DBAPIError) -> bool:
     if isinstance(error, IntegrityError):
         return True  # someone inserted the same row first; the next run finds it
-    code = _code(error)
-    return code in CONFLICTS or "database is locked" in code or "table is locked" in code
+    codes = _codes(error)
+    return bool(codes & CONFLICTS) or any(
+        text in code for code in codes for text in ("database is locked", "table is locked")
+    )
 
 
 def _is_late(error: DBAPIError, began: float) -> bool:
@@ -95,8 +94,8 @@ def _is_late(error: DBAPIError, began: float) -> bool:
 
 
 def _is_missing(error: DBAPIError) -> bool:
-    code = _code(error)
-    return code in MISSING or code.startswith("no such table")
+    codes = _codes(error)
+    return bool(codes & MISSING) or any(code.startswith("no such table") for code in codes)
 
 
 class Store:
@@ -162,7 +161,13 @@ class Store:
         if not self.shared:
             with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
                 result = work(session)
-                session.commit()
+                try:
+                    session.commit()
+                except BaseException:
+                    # Nobody rolls back after a COMMIT that failed, and SQLite leaves the
+                    # transaction open: whoever got this connection next would commit it.
+                    session.invalidate()
+                    raise
                 return result
         with self._lock, Session(self.engine, expire_on_commit=False, autoflush=False) as session:
             result = work(session)
