@@ -30,6 +30,9 @@ ALL = ("otp", "email", "sms")
 SMS = {"ENFORCE_ONE_MFA_ENROLLMENT": ["otp", "email", "sms"]}
 LATER = {**SMS, "MFA_REQUIRED_FROM": "2100-01-01"}
 STUCK = {"ENFORCE_ONE_MFA_ENROLLMENT": ["email"]}
+CODES = {"ENABLE_RECOVERY_CODE": True}
+ENOUGH = {**CODES, "MFA_RECOVERY_CODE_IS_ENOUGH": True}
+DEVICE = {"ENABLE_MFA_REMEMBER_DEVICE": True}
 
 STOPS = (
     Stop(name="challenge-otp", reach=lambda v: v.sign_in(), holds=("otp",)),
@@ -102,6 +105,57 @@ STOPS = (
         name="enroll-sms-wrong",
         reach=lambda v: v.sign_in().choose("sms").number().wrong(),
         config=SMS,
+    ),
+    Stop(name="challenge-remember", reach=lambda v: v.sign_in(), holds=("otp",), config=DEVICE),
+    Stop(
+        name="devices-none",
+        reach=lambda v: v.sign_in().otp().go("/mfa/devices"),
+        holds=("otp",),
+        config=DEVICE,
+    ),
+    Stop(
+        name="devices",
+        reach=lambda v: v.sign_in().remember().otp().go("/mfa/devices"),
+        holds=("otp",),
+        config=DEVICE,
+    ),
+    Stop(
+        name="recovery-codes-intro",
+        reach=lambda v: v.sign_in().otp(),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(
+        name="recovery-codes",
+        reach=lambda v: v.sign_in().otp().make_codes(),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(
+        name="challenge-recovery-code",
+        reach=lambda v: v.with_codes().sign_in().go("/mfa/challenge/recovery-code"),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(
+        name="challenge-recovery-code-wrong",
+        reach=lambda v: v.with_codes().sign_in().go("/mfa/challenge/recovery-code").code("0" * 24),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(
+        name="replace",
+        reach=lambda v: v.with_codes().sign_in().go("/mfa/challenge/recovery-code").spend(),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(name="recover", reach=lambda v: v.go("/mfa/recover"), config=CODES),
+    Stop(name="recover-wrong", reach=lambda v: v.recover("0" * 24), config=CODES),
+    Stop(
+        name="recovered",
+        reach=lambda v: v.with_codes().recover(),
+        holds=("otp",),
+        config=ENOUGH,
     ),
     Stop(name="mail-code", reach=lambda v: v.sign_in().mail(), holds=("email",), is_mail=True),
     Stop(
