@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import logging
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, current_app, g, make_response, render_template, request, url_for
 from flask_wtf.csrf import generate_csrf
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core.errors import Locked, MfaError, NobodyCan, TooMany, Unavailable
+from flask_melody_mfa.flows import policies
 from flask_melody_mfa.web import answers, door, words
-from flask_melody_mfa.web.state import state
+from flask_melody_mfa.web.state import context, state
 from flask_melody_mfa.web.urls import safe_path
 
 log = logging.getLogger("flask_melody_mfa")
@@ -103,9 +104,12 @@ def keeping_next() -> dict[str, Any]:
     return {"next": target} if target else {}
 
 
-def render(template: str, status: int = 200, **values: Any) -> BaseResponse:
-    """A page of ours."""
+def render(
+    template: str, status: int = 200, *, next_url: str | None = None, **values: Any
+) -> BaseResponse:
+    """A page of ours. `next_url`: where its forms lead to, unless the request named that."""
     page = Page(current_app._get_current_object())  # type: ignore[attr-defined]
+    page.next = page.next or next_url or ""
     response = make_response(
         render_template(
             template,
@@ -117,10 +121,27 @@ def render(template: str, status: int = 200, **values: Any) -> BaseResponse:
         status,
     )
     response.headers["Content-Language"] = page.locale.replace("_", "-")
-    return secure(response)
+    return secure(response, form_targets=returns_to())
 
 
-def secure(response: BaseResponse) -> BaseResponse:
+def returns_to() -> str:
+    """Where forms may lead besides this origin: to the application that sent the user to a policy.
+
+    Browsers hold the answer to a form to `form-action` as well (CSP Level 3 §6.3.1).
+    """
+    token = door.mark().get("p")
+    try:
+        address = policies.redirect_of(context(), token) if token is not None else None
+    except MfaError:
+        return ""
+    if address is None or address.startswith("/"):
+        return ""
+    parts = urlsplit(address)
+    is_web = parts.scheme in ("http", "https")  # whose host was checked when it was registered
+    return f"{parts.scheme}://{parts.netloc}" if is_web else f"{parts.scheme}:"
+
+
+def secure(response: BaseResponse, *, form_targets: str = "") -> BaseResponse:
     """The headers of every answer of ours."""
     headers = response.headers
     headers["Cache-Control"] = "no-store"
@@ -128,7 +149,8 @@ def secure(response: BaseResponse) -> BaseResponse:
     headers["X-Frame-Options"] = "DENY"
     headers["X-Content-Type-Options"] = "nosniff"
     if state().settings.mfa_base_template == "mfa/base.html":
-        headers.setdefault(CSP, OWN_CSP)
+        own = OWN_CSP.replace("form-action 'self'", f"form-action 'self' {form_targets}".strip())
+        headers.setdefault(CSP, own)
     else:
         request.environ[IN_HOSTS_LAYOUT] = True
     return response

@@ -16,11 +16,26 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapper
 from flask_melody_mfa.core.errors import Unavailable
 from flask_melody_mfa.core.types import Account
 
+LONGEST_KEY = 255
+
 
 def unwrap(user: Any) -> Any:
     """The user behind Flask-Login's `current_user`."""
     get = getattr(user, "_get_current_object", None)
     return get() if get is not None else user
+
+
+def is_key(key: object) -> bool:
+    """Whether every database keeps this text whole and tells it from every other.
+
+    MariaDB pads with blanks before it compares, and may cut what is too long.
+    """
+    return (
+        isinstance(key, str)
+        and 0 < len(key) <= LONGEST_KEY
+        and not key.endswith(" ")
+        and not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in key)
+    )
 
 
 def text_or_none(value: Any) -> str | None:
