@@ -38,6 +38,12 @@ STOPS = (
     Stop(name="challenge-otp", reach=lambda v: v.sign_in(), holds=("otp",)),
     Stop(name="challenge-otp-others", reach=lambda v: v.sign_in(), holds=ALL),
     Stop(name="challenge-otp-wrong", reach=lambda v: v.sign_in().wrong(), holds=("otp",)),
+    Stop(
+        name="challenge-long-names",
+        reach=lambda v: v.sign_in(),
+        holds=("otp", "email"),
+        config={"MFA_ISSUER": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbau"},
+    ),
     Stop(name="challenge-email", reach=lambda v: v.sign_in_by_get(), holds=("email",)),
     Stop(name="challenge-email-sent", reach=lambda v: v.sign_in(), holds=("email",)),
     Stop(name="challenge-email-now", reach=lambda v: v.sign_in_by_get().send(), holds=("email",)),
