@@ -207,6 +207,21 @@ class Visitor:
         """Have recovery codes made, and say that they are saved."""
         return self.make_codes().press("button[name=saved]")
 
+    def account(self, link: str = "") -> Visitor:
+        """Sign in with the authenticator, open the account page, and follow a link of it."""
+        self.sign_in().otp().go("/mfa/account")
+        return self.press(f"a[href*='{link}']") if link else self
+
+    def policy(self, name: str) -> Visitor:
+        """Sign in with the authenticator, and come from an app to one of the policies' pages."""
+        return self.sign_in().otp().go(f"/mfa/policy/{name}?redirect_uri=/secret")
+
+    def not_me(self) -> Visitor:
+        """Follow the link of the last notice."""
+        found = re.search(r"https?://[^/\s]+(/mfa/not-me/\S+)", self.sent()[-1].text)
+        assert found is not None
+        return self.go(found[1])
+
     def with_codes(self) -> Visitor:
         """Have a set of recovery codes, and be signed out."""
         return self.sign_in().otp().save_codes().go("/logout")

@@ -33,6 +33,7 @@ STUCK = {"ENFORCE_ONE_MFA_ENROLLMENT": ["email"]}
 CODES = {"ENABLE_RECOVERY_CODE": True}
 ENOUGH = {**CODES, "MFA_RECOVERY_CODE_IS_ENOUGH": True}
 DEVICE = {"ENABLE_MFA_REMEMBER_DEVICE": True}
+NONE = {"ENFORCE_ONE_MFA_ENROLLMENT": []}
 
 STOPS = (
     Stop(name="challenge-otp", reach=lambda v: v.sign_in(), holds=("otp",)),
@@ -163,6 +164,46 @@ STOPS = (
         holds=("otp",),
         config=ENOUGH,
     ),
+    Stop(
+        name="account",
+        reach=lambda v: v.sign_in().remember().otp().save_codes().go("/mfa/account"),
+        holds=ALL,
+        config={**CODES, **DEVICE},
+    ),
+    Stop(name="account-bare", reach=lambda v: v.sign_in().go("/mfa/account"), config=NONE),
+    Stop(name="account-rename", reach=lambda v: v.account("/rename"), holds=("otp",)),
+    Stop(name="account-remove", reach=lambda v: v.account("/remove"), holds=ALL),
+    Stop(name="account-replace", reach=lambda v: v.account("/replace"), holds=ALL),
+    Stop(
+        name="account-end-others",
+        reach=lambda v: v.account().go("/mfa/account/sessions/end-others"),
+        holds=("otp",),
+    ),
+    Stop(
+        name="challenge-password",
+        reach=lambda v: v.sign_in().go("/mfa/challenge/password"),
+        config=NONE,
+    ),
+    Stop(name="policy-reset", reach=lambda v: v.policy("reset_mfa"), holds=ALL),
+    Stop(
+        name="policy-recovery-codes",
+        reach=lambda v: v.with_codes().policy("manage_recovery_code"),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(
+        name="policy-devices",
+        reach=lambda v: v.policy("manage_device"),
+        holds=("otp",),
+        config=DEVICE,
+    ),
+    Stop(name="not-me", reach=lambda v: v.sign_in().wrong(3).not_me(), holds=("otp",)),
+    Stop(
+        name="not-me-done",
+        reach=lambda v: v.sign_in().wrong(3).not_me().press(".mfa-card form button"),
+        holds=("otp",),
+    ),
+    Stop(name="not-me-over", reach=lambda v: v.go("/mfa/not-me/x")),
     Stop(name="mail-code", reach=lambda v: v.sign_in().mail(), holds=("email",), is_mail=True),
     Stop(
         name="mail-confirm",
