@@ -16,6 +16,7 @@ from flask_melody_mfa.core.types import FactorKind, Instant
 from flask_melody_mfa.store.statements import execute, rows_changed
 from flask_melody_mfa.store.tables import (
     Address,
+    Ceremony,
     ChallengeRow,
     CredentialRow,
     Device,
