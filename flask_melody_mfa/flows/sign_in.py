@@ -94,9 +94,8 @@ def begin(
             made = add_session(ctx, session, account.key, method, token, ())
             events = (ctx.event("signed_in", account.key, method=method),)
             record(session, events)
-            finished = Finished(
-                token=token, standing=stand(ctx, made, holding), parked=parked, next_url=next_url
-            )
+            standing = Standing(row=made, holding=holding, proofs=(), method=method, step=step)
+            finished = Finished(token=token, standing=standing, parked=parked, next_url=next_url)
             return finished, events
         row = new_row(ctx, account.key, SIGN_IN, method, token, next_url)
         row.parked = parked_from(parked)

@@ -7,6 +7,7 @@ import sys
 
 from tests.benchmarks import pages, sign_ins
 from tests.benchmarks.rig import Bench, conclude, run
+from tests.databases import KINDS
 
 MODULES = (pages, sign_ins)
 
@@ -16,9 +17,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser("python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--only", default="", help="benchmarks whose name contains this")
     parser.add_argument("--seconds", type=float, default=3.0, help="CPU time per comparison")
+    parser.add_argument("--database", default="sqlite", choices=KINDS)
     chosen = parser.parse_args(arguments)
-    bench = Bench(seconds=chosen.seconds)
-    return conclude(run(bench, chosen.only))
+    bench = Bench(seconds=chosen.seconds, database=chosen.database)
+    try:
+        return conclude(run(bench, chosen.only))
+    finally:
+        bench.close()
 
 
 if __name__ == "__main__":
