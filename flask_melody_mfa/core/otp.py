@@ -93,11 +93,11 @@ def matching_step(secret: bytes, code: str, now: Instant, *, drift: int = DRIFT)
 def provisioning_uri(secret: bytes, issuer: str, account_label: str) -> str:
     """The `otpauth` URI that authenticator apps scan; issuer and label are percent-encoded.
 
-    A colon separates issuer and label, so it stands in neither of them. SHA-1, six digits and 30
-    seconds are what every app takes for granted: unsaid, they keep the QR code coarse.
+    A colon separates issuer and label, so it stands in neither of them.
     """
     plain_issuer, label = issuer.replace(":", " "), account_label.replace(":", " ")
     return (
         f"otpauth://totp/{quote(plain_issuer, safe='')}:{quote(label, safe='@')}"
         f"?secret={encode(secret)}&issuer={quote(plain_issuer, safe='')}"
+        "&algorithm=SHA1&digits=6&period=30"
     )

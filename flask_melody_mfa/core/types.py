@@ -117,12 +117,14 @@ class Prompt:
 class Accepted:
     """A proof that holds. It counts once the flow has made its claim in the database.
 
-    `last_step`: claim the authenticator's time step (RFC 6238 §5.2); None: claim the kept code.
+    `last_step`: claim the authenticator's time step (RFC 6238 §5.2). `recovery_code`: claim this
+    one, in its canonical form. Neither: claim the kept code.
     """
 
     kind: FactorKind
     credential_id: str | None = None
     last_step: int | None = None
+    recovery_code: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,10 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened and is recorded; `detail` never holds a secret."""
+    """Something that happened and is recorded; `detail` never holds a secret.
+
+    `id`: of the row that records it.
+    """
 
     type: str
     user_key: str | None
@@ -159,3 +164,4 @@ class Event:
     user_agent: str | None = None
     outcome: str = "ok"
     detail: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""

@@ -87,7 +87,7 @@ def batch(ctx: Context, table: Any) -> Callable[[Session], int]:
             .limit(BATCH)
         ).all()
         for row in rows:
-            user = getattr(row, "user_key", "")
+            user = getattr(row, "user_key", "") or ""
             bound = {"table": table.__tablename__, "column": "sealed", "row": row.id, "user": user}
             plain = sealer.open(row.sealed, key_id=row.key_id, **bound)
             rows_changed(

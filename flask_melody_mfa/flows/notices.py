@@ -172,6 +172,7 @@ def due(ctx: Context, *, most: int = 50) -> tuple[str, ...]:
 def as_json(event: Event) -> dict[str, Any]:
     """An event as a notice keeps it."""
     return {
+        "id": event.id,
         "type": event.type,
         "user_key": event.user_key,
         "at": event.at,

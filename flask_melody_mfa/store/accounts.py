@@ -6,7 +6,7 @@ Statements that a sign-in needs are built once, here, and filled in when they ru
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
@@ -16,9 +16,11 @@ from flask_melody_mfa.core.types import FactorKind, Instant
 from flask_melody_mfa.store.statements import execute, rows_changed
 from flask_melody_mfa.store.tables import (
     Address,
+    Ceremony,
     ChallengeRow,
     CredentialRow,
     Device,
+    DeviceToken,
     EmbeddedSession,
     EventRow,
     FactorState,
@@ -55,6 +57,11 @@ class Holding:
     def of(self, kind: FactorKind) -> tuple[CredentialRow, ...]:
         """The credentials of one factor."""
         return tuple(row for row in self.credentials if row.kind == kind)
+
+    def without(self, credential_id: str) -> Holding:
+        """The same, had it not this credential."""
+        rest = tuple(row for row in self.credentials if row.id != credential_id)
+        return replace(self, credentials=rest)
 
 
 def kinds_of(text: str) -> frozenset[FactorKind]:
@@ -296,6 +303,20 @@ def claim_version(session: Session, holding: Holding) -> bool:
     return bool(rows_changed(session, CLAIM_VERSION, key=holding.user_key, read=holding.version))
 
 
+def change_version(session: Session, user_key: str) -> bool:
+    """Change the version whatever it is; False where nothing is known of the account.
+
+    First in its transaction, it lets no other change come between: whoever read the version
+    before can claim it no more.
+    """
+    return bool(
+        rows_changed(
+            session,
+            update(User).where(User.user_key == user_key).values(version=User.version + 1),
+        )
+    )
+
+
 def set_must_set_up(session: Session, user_key: str, kinds: Sequence[FactorKind]) -> None:
     """Remember what the user must set up at the next sign-in."""
     session.execute(
@@ -319,6 +340,7 @@ OF_AN_ACCOUNT: tuple[Any, ...] = (
     FactorState,
     Passkey,
     PasskeyUser,
+    Ceremony,
     RecoveryCode,
     Device,
     Address,
@@ -334,5 +356,7 @@ OF_AN_ACCOUNT: tuple[Any, ...] = (
 
 def erase(session: Session, user_key: str) -> None:
     """Delete every row of an account; nothing is left for a namesake to inherit."""
+    theirs = select(Device.id).where(Device.user_key == user_key)
+    session.execute(delete(DeviceToken).where(DeviceToken.device_id.in_(theirs)))
     for table in OF_AN_ACCOUNT:
         session.execute(delete(table).where(table.user_key == user_key))

@@ -36,6 +36,15 @@ def count(session: Session, name: str, now: Instant, window: Instant, limit: int
     return min(window, max(1, expires_at - now))
 
 
+def give_back(session: Session, name: str) -> None:
+    """Count one less, of whatever window runs."""
+    session.execute(
+        update(Counter)
+        .where(Counter.name == name, Counter.count > 0)
+        .values(count=Counter.count - 1)
+    )
+
+
 FULL = select(Counter.expires_at).where(
     Counter.name == bindparam("counter"),
     Counter.expires_at > bindparam("now"),

@@ -35,6 +35,10 @@ class Vault:
         """A counter's name: tells nothing about what it counts."""
         return self.hasher.digest("counter", *parts).hex()
 
+    def recovery_code_hash(self, user_key: str, code: str) -> str:
+        """What stands in the database for an account's recovery code, in its canonical form."""
+        return self.hasher.digest("recovery-code", user_key, code).hex()
+
     def destination_hash(self, destination: str) -> str:
         """What limits know a destination by."""
         return self.hasher.digest("destination", destination).hex()
@@ -105,7 +109,8 @@ class Vault:
 
     def open_json(self, table: str, row: Any) -> dict[str, Any]:
         """The mapping that a row's column `sealed` holds. Raises `CannotOpen`."""
-        kept: dict[str, Any] = json.loads(self._open(table, "sealed", row.id, row.user_key, row))
+        user = row.user_key or ""
+        kept: dict[str, Any] = json.loads(self._open(table, "sealed", row.id, user, row))
         return kept
 
     def _seal(self, table: str, column: str, row: str, user: str, plain: bytes) -> bytes:

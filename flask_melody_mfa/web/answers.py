@@ -9,7 +9,15 @@ from urllib.parse import quote
 from flask import Response, current_app, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_melody_mfa.core.errors import InvalidRequest, MfaError, NobodyCan, TooMany, Unavailable
+from flask_melody_mfa.core.errors import (
+    InvalidClient,
+    InvalidRequest,
+    MethodNotAllowed,
+    MfaError,
+    NobodyCan,
+    TooMany,
+    Unavailable,
+)
 from flask_melody_mfa.web import door, words
 from flask_melody_mfa.web.state import state
 from flask_melody_mfa.web.urls import safe_path, same_origin_path
@@ -86,12 +94,16 @@ def problem(error: MfaError, **extra: Any) -> Response:
             name: say.mfa_text(words.REASONS.get(reason, words.REASONS["invalid"]))
             for name, reason in error.errors.items()
         }
+    if isinstance(error, InvalidClient):
+        body["errors"] = error.problems
     if isinstance(error, NobodyCan):
         body["reason"] = error.reason
     response = current_app.response_class(
         json.dumps(body), status=error.status, mimetype="application/problem+json"
     )
     retry_after(response, error)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -117,14 +129,17 @@ def login_url(next_path: str | None = None) -> str:
     return target
 
 
-def login_endpoints() -> set[str]:
-    """The endpoints of the host's login views."""
+def login_views() -> set[str]:
+    """The host's login views, by endpoint or by path, as Flask-Login knows them."""
     manager = door.login_manager()
-    if manager is None:
-        return set()
     views = {getattr(manager, "login_view", None)}
     views.update((getattr(manager, "blueprint_login_views", None) or {}).values())
-    return {view for view in views if view and "/" not in view}
+    return {view for view in views if view}
+
+
+def is_login_view(endpoint: str) -> bool:
+    """Whether this request goes to a login view of the host's."""
+    return bool(login_views() & {endpoint, request.path})
 
 
 def to_login(next_path: str | None = None, message: str | None = None) -> BaseResponse:

@@ -1,7 +1,8 @@
 """The door between a challenge and Flask-Login's session: what is parked, and what is put back.
 
-The browser's session holds one key of ours, `_mfa`: the token of an MFA session (`s`), the token
-of a challenge (`c`), and the language chosen on our pages (`l`). Nothing else.
+The browser's session holds one key of ours, `_mfa`: the token of an MFA session (`s`), of a
+challenge (`c`), of a visit to a policy (`p`), the language chosen on our pages (`l`), and whether
+a fresh sign-in was asked for (`f`). Nothing else.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from flask import Request, current_app, g, request, session
 from flask.sessions import session_json_serializer
+from flask_login import decode_cookie
 
 from flask_melody_mfa.web.proxies import this_app, this_session
 
@@ -18,6 +20,7 @@ KEY = "_mfa"
 FIELDS = ("_user_id", "_fresh", "_remember", "_remember_seconds")
 MESSAGES = "_flashes"
 LOGIN_VIEW = "login_view"
+NAMES = frozenset("scplf")
 TOKEN_LENGTH = 128
 
 
@@ -29,7 +32,7 @@ def mark() -> dict[str, str]:
     return {
         name: value
         for name, value in held.items()
-        if name in ("s", "c", "l") and isinstance(value, str) and len(value) <= TOKEN_LENGTH
+        if name in NAMES and isinstance(value, str) and len(value) <= TOKEN_LENGTH
     }
 
 
@@ -90,6 +93,13 @@ def park_messages() -> dict[str, Any]:
     return {MESSAGES: session_json_serializer.dumps(messages)} if messages else {}
 
 
+def remembered_wish(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The wish to be remembered of whoever just signed in with a remember cookie of their own."""
+    if "_remember" in fields or not remember_cookie_arrived():
+        return {}
+    return {"_remember": "set"} if remembered_id() == fields.get("_user_id") else {}
+
+
 def login_view() -> dict[str, Any]:
     """The endpoint of the form that signed a user in, whatever Flask-Login's `login_view` is."""
     return {LOGIN_VIEW: request.endpoint} if request.method == "POST" else {}
@@ -111,9 +121,18 @@ def remember_cookie_name() -> str:
     return str(current_app.config.get("REMEMBER_COOKIE_NAME", "remember_token"))
 
 
+def remembered_id() -> str | None:
+    """The user that this request's remember cookie names; None for none, or a forged one."""
+    try:
+        found = decode_cookie(request.cookies.get(remember_cookie_name(), ""))
+    except (TypeError, ValueError):
+        return None  # anything may stand in a cookie
+    return None if found is None else str(found)
+
+
 def remember_cookie_arrived() -> bool:
     """Whether this request carries a remember cookie that still stands."""
-    return remember_cookie_name() in request.cookies and session.get("_remember") != "clear"
+    return session.get("_remember") != "clear" and remembered_id() is not None
 
 
 def clear_remember_cookie() -> None:

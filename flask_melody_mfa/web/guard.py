@@ -3,84 +3,32 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from enum import Enum, auto
+from functools import partial
 from typing import Any
 
 from flask import Request, current_app, flash, g, redirect, request, session, url_for
-from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.errors import ChallengeOver, MfaError, MfaRequired, Unavailable
-from flask_melody_mfa.core.types import Account, Method
+from flask_melody_mfa.core.types import Account, Instant, Method
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sessions import Standing
-from flask_melody_mfa.web import answers, door, words
+from flask_melody_mfa.web import answers, deletions, door, words
 from flask_melody_mfa.web.page import error_page
 from flask_melody_mfa.web.proxies import kept, this_request, this_session
-from flask_melody_mfa.web.state import Remembered, State, context, state
+from flask_melody_mfa.web.seen import ANONYMOUS, At, Seen
+from flask_melody_mfa.web.session_cache import Remembered
+from flask_melody_mfa.web.state import State, context, state
+from flask_melody_mfa.web.view_client import client_of_view
 
 log = logging.getLogger("flask_melody_mfa")
 
 NOTHING_SAVED = words.mfa_lazy("Please finish signing in first. Nothing was saved.")
 PLEASE_SIGN_IN = words.mfa_lazy("Please sign in again.")
-
-
-class At(Enum):
-    """Where the browser stands."""
-
-    ANONYMOUS = auto()
-    SATISFIED = auto()
-    OWED = auto()
-    """Signed in by Flask-Login, and the gate is owed."""
-    PENDING = auto()
-    """A challenge runs; Flask-Login's fields are parked in it."""
-    REFUSED = auto()
-    """Signed in by a remember cookie that can yield nothing here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What the guard found. `standing` is None without an MFA session."""
-
-    at: At
-    client: str | None = None
-    account: Account | None = None
-    standing: Standing | None = None
-    by_loader: bool = False
-
-
-ANONYMOUS = Seen(at=At.ANONYMOUS)
-
-
-def client_of_view() -> str | None:
-    """Whose gate applies: the view's own, its blueprint's, the hook's, or the app's."""
-    here = state()
-    endpoint = this_request().endpoint
-    if endpoint in here.client_of_endpoint:
-        client = here.client_of_endpoint[endpoint]
-    else:
-        client = here.client_of_endpoint[endpoint] = declared_client(here, endpoint)
-    if client is None and here.hooks.client_for is not None:
-        return here.hooks.client_for(request, None)
-    return client
-
-
-def declared_client(here: State, endpoint: str | None) -> str | None:
-    """The client that a view, or else its blueprint, was declared for. Never changes."""
-    view = here.app.view_functions.get(endpoint) if endpoint else None
-    asked = getattr(view, "_mfa_requirement", None)
-    if asked is not None and asked.client:
-        return str(asked.client)
-    for name in request.blueprints:
-        required = here.required.get(name)
-        if required is not None and required.client:
-            return str(required.client)
-    return None
 
 
 def look() -> Seen:
@@ -120,7 +68,7 @@ def find_out(here: State) -> Seen:
         return Seen(at=At.PENDING)
     if flask_id is None and not door.remember_cookie_arrived():
         return by_loader() if request_loader(here) is not None else ANONYMOUS
-    client = client_of_view()
+    client = client_of_view(here, partial(current_account, here))
     token = held.get("s") if flask_id is not None else None
     if token is not None:
         return with_session(here, token, str(flask_id), client)
@@ -149,8 +97,10 @@ def look_as(client: str | None) -> Seen:
     """Who is there, at a client's gate."""
     token, flask_id = door.mark().get("s"), session.get("_user_id")
     if flask_id is None:
-        return look()
-    return with_session(state(), token, str(flask_id), client) if token else without_session(client)
+        seen = look()
+        return by_loader(client) if seen.by_loader else seen
+    here = state()
+    return with_session(here, token, str(flask_id), client) if token else without_session(client)
 
 
 def with_session(here: State, token: str, flask_id: str, client: str | None) -> Seen:
@@ -162,48 +112,66 @@ def with_session(here: State, token: str, flask_id: str, client: str | None) -> 
         seen: Seen = known.seen
         return seen
     since = here.cache.since()
-    ctx = context(client)
-    standing = sessions.read(ctx, token)
+    standing = read_session(client, token)
     if standing is None:
         # Ended, or unknown: signed out. A new gate is for a new sign-in only.
         door.sign_out_here()
         g._mfa_out = True
         return ANONYMOUS
-    account = None
-    if known is None or known.flask_id != flask_id:
-        account = current_account(here)
-        if account is None:
-            return ANONYMOUS
-        if account.key != standing.row.user_key:
-            door.set_mark(s=None)
-            return without_session(client)
+    account = current_account(here)
+    if account is None:
+        return ANONYMOUS
+    if account.key != standing.row.user_key:
+        door.set_mark(s=None)
+        return without_session(client)
+    if not account.active:
+        deletions.put_out(account)
+        return ANONYMOUS
     if standing.satisfied:
-        remember(ctx, token, flask_id, standing, since)
+        remember((token, client), now, flask_id, standing, since)
         return Seen(at=At.SATISFIED, client=client, account=account, standing=standing)
     return Seen(
         at=At.OWED,
         client=client,
-        account=account or current_account(here),
+        account=account,
         standing=standing,
     )
 
 
-def remember(ctx: Context, token: str, flask_id: str, standing: Standing, since: int) -> None:
+def read_session(client: str | None, token: str) -> Standing | None:
+    """A live session at a client's gate, both as they are now: one statement.
+
+    Raises `ClientDisabled`, `UnknownClient`.
+    """
+    ctx = context(client, however_old=True)
+    standing = sessions.read(ctx, token)
+    if standing is None or client is None or not sessions.is_stored(ctx):
+        return standing
+    settings = state().clients.note(client, standing.client).settings
+    if settings is ctx.settings:
+        return standing
+    return sessions.stand(context(client), standing.row, standing.holding)
+
+
+def remember(
+    key: tuple[str, str | None], now: Instant, flask_id: str, standing: Standing, since: int
+) -> None:
     """Let this process take a satisfied session as read, until it is time to read it again.
 
-    `flask_id`: Flask-Login's id of the user whose session it is. `since`: of the session cache.
+    `key`: the session's token and the client at whose gate it stands. `now`: from before it was
+    read. `flask_id`: Flask-Login's id of its user. `since`: of the session cache.
     """
     if standing.satisfied:
-        seen = Seen(at=At.SATISFIED, client=ctx.client, standing=standing)
-        entry = Remembered(ctx.now, flask_id, standing, seen)
-        state().cache.put(token, ctx.client, entry, since)
+        seen = Seen(at=At.SATISFIED, client=key[1], standing=standing)
+        state().cache.put(*key, Remembered(now, flask_id, standing, seen), since)
 
 
 def remember_new(ctx: Context, finished: sign_in.Finished, since: int) -> None:
     """The same for a session that has just begun, and whose user is signed in again."""
     flask_id = session.get("_user_id")
     if finished.token is not None and finished.standing is not None and flask_id is not None:
-        remember(ctx, finished.token, str(flask_id), finished.standing, since)
+        key = (finished.token, ctx.client)
+        remember(key, ctx.now, str(flask_id), finished.standing, since)
 
 
 def without_session(client: str | None) -> Seen:
@@ -213,7 +181,10 @@ def without_session(client: str | None) -> Seen:
     if account is None:
         return ANONYMOUS
     if "_user_id" not in session:
-        return by_loader()
+        return by_loader(client)
+    if not account.active:
+        deletions.put_out(account)
+        return ANONYMOUS
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
     ctx = context(client)
@@ -246,15 +217,15 @@ def begun_by(account: Account) -> bool:
     return running.purpose == challenges.SIGN_IN and running.row.user_key == account.key
 
 
-def by_loader() -> Seen:
+def by_loader(client: str | None = None) -> Seen:
     """A user of Flask-Login's request loader: no browser session, so no proof can be had."""
     here = state()
     account = current_account(here)
     if account is None:
         return ANONYMOUS
     vouches = here.hooks.vouches_for
-    client = client_of_view()
-    if vouches is not None and vouches(request):
+    client = client or client_of_view(here, lambda: account)
+    if vouches is not None and here.ask("vouches_for", vouches, request):
         return Seen(at=At.SATISFIED, client=client, account=account, by_loader=True)
     step = sessions.would_owe(context(client), account, method=Method.PASSWORD)
     if isinstance(step, gate.Satisfied):
@@ -264,11 +235,8 @@ def by_loader() -> Seen:
 
 def current_account(here: State) -> Account | None:
     """The account of Flask-Login's current user; None for nobody."""
-    with here.users.quietly():
-        user = current_user._get_current_object()
-    if user is None or not getattr(user, "is_authenticated", False):
-        return None
-    return here.describe(user)
+    user = here.current_user()
+    return None if user is None else here.describe(user)
 
 
 def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
@@ -306,7 +274,7 @@ def guard(here: State) -> Any:
     if seen.at is At.SATISFIED or seen.at is At.ANONYMOUS:
         return None
     if seen.at is At.REFUSED:
-        if endpoint in answers.login_endpoints() or is_left_alone(here, endpoint):
+        if answers.is_login_view(endpoint) or is_left_alone(here, endpoint):
             return None
         if answers.is_page_request():
             return answers.to_login(answers.this_path(), PLEASE_SIGN_IN)
@@ -314,7 +282,7 @@ def guard(here: State) -> Any:
     if is_logout(here, endpoint):
         give_up(seen)
         return None
-    if is_left_alone(here, endpoint) or endpoint in answers.login_endpoints():
+    if is_left_alone(here, endpoint) or answers.is_login_view(endpoint):
         return None
     if seen.at is At.PENDING and request.method == "POST" and began_here(endpoint):
         return None

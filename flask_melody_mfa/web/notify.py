@@ -6,11 +6,12 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from flask import has_request_context
+from flask import current_app, has_request_context
 
 from flask_melody_mfa.core.errors import MfaError, NotDelivered
 from flask_melody_mfa.core.types import MINUTE, Account, Event, Instant, Message
-from flask_melody_mfa.flows import notices
+from flask_melody_mfa.flows import not_me, notices
+from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.signals import BY_NAME
 from flask_melody_mfa.web import words
 from flask_melody_mfa.web.deliver import Undeliverable
@@ -36,6 +37,7 @@ CHANGES = frozenset(
         "passkey_added",
         "passkey_removed",
         "device_revoked",
+        "device_reuse_detected",
     }
 )
 """Events after which this process reads the account's sessions again at once."""
@@ -48,6 +50,9 @@ def tell(here: State, account: Account | None, events: tuple[Event, ...]) -> Non
     for event in events:
         if event.type in CHANGES and event.user_key is not None:
             here.cache.drop_user(event.user_key)
+        if event.type == "client_changed":
+            here.clients.drop(event.client)
+            here.cache.drop_client(event.client)
         signal = BY_NAME.get(event.type)
         if signal is not None:
             try:
@@ -89,7 +94,7 @@ class SendNotice:
         if notice is None:
             return
         try:
-            deliver(state(), message_of(notice), event=notice.event)
+            deliver(state(), message_of(ctx, notice), event=notice.event)
         except Undeliverable:
             notices.failed(ctx, notice, final=True)
             raise
@@ -108,16 +113,30 @@ class SendDue:
             state().deliver_later(SendNotice(notice_id))
 
 
-def message_of(notice: notices.Notice) -> Message:
+def message_of(ctx: Context, notice: notices.Notice) -> Message:
     """What a notice says."""
+    link = not_me_url(ctx, notice)
     return Message(
         channel="email",
         to=notice.to,
         template="notice",
-        data={"event": notice.event.type, **notice.event.detail},
+        data={**notice.event.detail, "event": notice.event.type, "not_me_url": link},
         locale=notice.locale,
         purpose="notice",
     )
+
+
+def not_me_url(ctx: Context, notice: notices.Notice) -> str | None:
+    """The link by which the reader says that it was somebody else.
+
+    Its host is that of `MFA_BASE_URL`, never one that a request names; without it, no link.
+    """
+    settings = ctx.settings
+    if settings.mfa_base_url is None:
+        return None
+    root = str(current_app.config.get("APPLICATION_ROOT") or "").rstrip("/")
+    token = not_me.token(ctx, notice.user_key, notice.event.id)
+    return f"{settings.mfa_base_url}{root}{settings.mfa_url_prefix}/not-me/{token}"
 
 
 def send_due_sometimes(here: State) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import flask_babel
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.support import NullTranslations, Translations
-from flask import current_app, request
+from flask import current_app, g, request
 from markupsafe import Markup
 
 from flask_melody_mfa.web import door
@@ -65,6 +65,11 @@ def languages(offered: tuple[str, ...]) -> tuple[Mapping[str, str], ...]:
     return tuple(found)
 
 
+def direction(locale: str) -> str:
+    """Whether a language is written `ltr` or `rtl`, as the attribute `dir` has it."""
+    return str(Locale.parse(locale.replace("-", "_")).text_direction)
+
+
 def country_names(codes: Iterable[str], locale: str) -> list[str]:
     """Countries (ISO codes) by their names in a language, in its order as far as code points go."""
     names = Locale.parse(locale.replace("-", "_")).territories
@@ -83,7 +88,7 @@ def current_locale(offered: tuple[str, ...]) -> str:
 
     First what was chosen on our pages, then the host's Babel, then `Accept-Language`.
     """
-    chosen = door.mark().get("l")
+    chosen = g.get("_mfa_locale") or door.mark().get("l")
     if chosen in offered:
         return chosen
     if "babel" in current_app.extensions:
@@ -108,6 +113,9 @@ ERRORS = {
     "forbidden": mfa_lazy("You are not allowed to do this."),
     "not_found": mfa_lazy("There is nothing here."),
     "not_configured": mfa_lazy("This is not available here."),
+    "method_not_allowed": mfa_lazy("This address does not do that."),
+    "too_large": mfa_lazy("This is too large."),
+    "unsupported_media_type": mfa_lazy("This address does not read data of this type."),
     "conflict": mfa_lazy("This was changed elsewhere in the meantime. Please try again."),
     "challenge_over": mfa_lazy("This sign-in is over. Please sign in again."),
     "locked": mfa_lazy("Too many wrong codes. Please wait before you try again."),
@@ -124,6 +132,8 @@ REASONS = {
     "number_type": mfa_lazy("Enter the number of a mobile phone."),
     "number": mfa_lazy("Enter a phone number with its country code, like +44 7400 123456."),
     "number_required": mfa_lazy("Enter a phone number."),
+    "password": mfa_lazy("Enter your password."),
+    "login": mfa_lazy("Enter your email address or user name."),
     "email": mfa_lazy("Your account has no email address that can receive codes."),
     "clock": mfa_lazy(
         "The code is right for another time. Set the clock of your phone to automatic and try "
@@ -132,6 +142,10 @@ REASONS = {
     "last_try": mfa_lazy("That was the last try. Please sign in again."),
     "not_delivered": mfa_lazy("The message could not be sent. Please try again in a moment."),
     "choose": mfa_lazy("Choose one of these."),
+    "missing": mfa_lazy("This is missing."),
+    "unknown": mfa_lazy("There is no such field here."),
+    "type": mfa_lazy("This has the wrong type."),
+    "too_short": mfa_lazy("This is too short."),
 }
 
 LOCKED_HELP = mfa_lazy(
@@ -139,10 +153,17 @@ LOCKED_HELP = mfa_lazy(
 )
 
 STUCK = {
+    "recovery_session": mfa_lazy(
+        "You signed in with a recovery code. For this, sign out and sign in again with one of your "
+        "usual sign-in steps."
+    ),
     "recovery_needs_factor": mfa_lazy(
         "A recovery code alone is not enough here: one of your other sign-in steps is needed, too."
     ),
 }
+NOT_IN_THIS_SESSION = frozenset({"recovery_session"})
+"""Reasons that concern one act; the sign-in itself is finished."""
+
 STUCK_OTHERWISE = mfa_lazy(
     "Your account needs a second sign-in step that you cannot use or set up right now."
 )

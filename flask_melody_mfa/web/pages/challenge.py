@@ -7,7 +7,7 @@ from typing import Any
 from flask import Blueprint, flash, redirect, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_melody_mfa.core import codes, gate
+from flask_melody_mfa.core import codes, gate, recovery_codes
 from flask_melody_mfa.core.errors import (
     ChallengeOver,
     InvalidRequest,
@@ -19,10 +19,10 @@ from flask_melody_mfa.core.errors import (
 )
 from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import challenge as challenges
-from flask_melody_mfa.flows import prove, sign_in, tries
-from flask_melody_mfa.web import answers, door, guard, words
-from flask_melody_mfa.web.guard import At
-from flask_melody_mfa.web.pages import common, steps
+from flask_melody_mfa.flows import devices, prove, recovery, sign_in, tries
+from flask_melody_mfa.web import answers, device_cookie, door, guard, words
+from flask_melody_mfa.web.pages import common, leaving, password, steps
+from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import context, state
 
 SENT = words.mfa_lazy("We have sent you a code.")
@@ -40,7 +40,8 @@ def start() -> BaseResponse:
             raise
         door.set_mark(c=None)
     client = request.args.get("client")
-    if seen.at is At.SATISFIED and not seen.by_loader and client in state().settings.mfa_clients:
+    signed_in = seen.at in (At.SATISFIED, At.OWED) and not seen.by_loader
+    if signed_in and client and state().clients.find(client) is not None:
         seen = guard.look_as(client)
     if seen.at is At.OWED and not seen.by_loader:
         if not open_challenge(seen, target):
@@ -51,7 +52,7 @@ def start() -> BaseResponse:
     raise NotAuthenticated
 
 
-def open_challenge(seen: guard.Seen, target: str | None) -> bool:
+def open_challenge(seen: Seen, target: str | None) -> bool:
     """Open the challenge of a signed-in browser that owed something; False if it no longer does."""
     ctx = context(seen.client)
     account, standing = seen.account, seen.standing
@@ -73,8 +74,14 @@ def open_challenge(seen: guard.Seen, target: str | None) -> bool:
         if door.remember_cookie_arrived():
             fields["_remember"] = "set"
         outcome = sign_in.begin(
-            ctx, account, method=Method.REMEMBERED, parked=fields, next_url=target
+            ctx,
+            account,
+            method=Method.REMEMBERED,
+            parked=fields,
+            next_url=target,
+            device_token=device_cookie.read(account.key),
         )
+        device_cookie.keep(account.key, getattr(outcome, "device", None))
     match outcome:
         case sign_in.Begun():
             if standing is None:
@@ -100,8 +107,8 @@ def prove_page(kind: FactorKind) -> BaseResponse:
     if request.method != "POST":
         return show(here, step, kind)
     try:
-        code = codes.clean_code(common.field("code", required=True))
-        finished = prove.prove(here.ctx, here.account, here.challenge, kind, {"code": code})
+        answer = {"code": typed_code(kind), "remember_device": common.field("remember_device")}
+        finished = prove.prove(here.ctx, here.account, here.challenge, kind, answer)
     except InvalidRequest as error:
         return show(here, step, kind, error=reason(error, "code"), status=400)
     except tries.LastTry as error:
@@ -111,7 +118,17 @@ def prove_page(kind: FactorKind) -> BaseResponse:
         return expired(error.status)
     except WrongProof as error:
         return show(here, step, kind, error=words.ERRORS["invalid_code"], status=error.status)
+    if kind is FactorKind.RECOVERY_CODE:
+        steps.tell_left(recovery.left(here.ctx, here.account.key))
     return steps.after(here, finished)
+
+
+def typed_code(kind: FactorKind) -> str:
+    """The code of the form. Raises `InvalidRequest` for what cannot be one."""
+    text = common.field("code", required=True)
+    if kind is FactorKind.RECOVERY_CODE:
+        return recovery_codes.checked_text(text)
+    return codes.clean_code(text)
 
 
 def expired(status: int) -> BaseResponse:
@@ -140,7 +157,7 @@ def show(
     say = answers.texts()
     row = here.challenge.row
     has_code = row.code_kind == kind.value
-    sends = kind is not FactorKind.OTP
+    sends = kind in prove.SENT
     goes_to = prove.destination(here.ctx, here.account, here.challenge, kind) if sends else ""
     settings = here.ctx.settings
     return common.render(
@@ -159,7 +176,11 @@ def show(
         action=url_for(f"mfa.challenge.{kind.value}"),
         send_url=url_for(f"mfa.challenge.{kind.value}_send") if sends else "",
         cancel_url=url_for("mfa.challenge.cancel"),
-        remember_device_allowed=False,
+        remember_device_allowed=prove.may_wish(step, kind)
+        and devices.may_remember(
+            settings, purpose=row.purpose, method=row.method, proofs=here.challenge.proofs
+        ),
+        remember_device=here.challenge.goal.remember,
         remember_days=settings.mfa_remember_device_days,
         code_error=say.mfa_text(error),
         notice=say.mfa_text(notice),
@@ -198,7 +219,7 @@ def send_page(kind: FactorKind) -> BaseResponse:
 
 
 def cancel() -> BaseResponse:
-    """Give up. A sign-in leads to the login view; a step-up leads back."""
+    """Give up. A sign-in leads to the login view; what a session began leads back."""
     seen = guard.look()
     token = door.mark().get("c")
     target = common.next_path()
@@ -209,8 +230,9 @@ def cancel() -> BaseResponse:
         except ChallengeOver:
             running = None
         door.set_mark(c=None)
-        if running is not None and running.purpose == challenges.STEP_UP:
-            return common.go("/")
+        left = leaving.after_cancel(running, seen)
+        if left is not None:
+            return left
     if seen.at is At.OWED:
         guard.give_up(seen)
     door.clear_remember_cookie()
@@ -225,15 +247,16 @@ def blueprint() -> Blueprint:
     """The blueprint `mfa.challenge`."""
     pages = Blueprint("challenge", __name__, url_prefix="/challenge")
     pages.add_url_rule("", "start", common.view(start), methods=["GET"])
+    pages.add_url_rule("/password", "password", common.view(password.page), methods=["GET", "POST"])
     pages.add_url_rule("/cancel", "cancel", common.view(cancel), methods=["POST"])
-    for kind in (FactorKind.OTP, FactorKind.EMAIL, FactorKind.SMS):
+    for kind in (FactorKind.OTP, *prove.SENT, FactorKind.RECOVERY_CODE):
         pages.add_url_rule(
-            f"/{kind.value}",
+            f"/{kind.value.replace('_', '-')}",
             kind.value,
             common.view(lambda kind=kind: prove_page(kind)),
             methods=["GET", "POST"],
         )
-        if kind is not FactorKind.OTP:
+        if kind in prove.SENT:
             pages.add_url_rule(
                 f"/{kind.value}/send",
                 f"{kind.value}_send",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import g, url_for
+from flask import flash, g, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -18,11 +18,11 @@ from flask_melody_mfa.core.errors import (
 )
 from flask_melody_mfa.core.types import Account, FactorKind
 from flask_melody_mfa.flows import challenge as challenges
-from flask_melody_mfa.flows import prove, sign_in, tries
+from flask_melody_mfa.flows import prove, recovery, sign_in, tries
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.context import Context
-from flask_melody_mfa.web import answers, door, guard, words
-from flask_melody_mfa.web.pages import common
+from flask_melody_mfa.web import answers, device_cookie, door, guard, words
+from flask_melody_mfa.web.pages import common, own
 from flask_melody_mfa.web.state import context, state
 
 log = logging.getLogger("flask_melody_mfa")
@@ -31,6 +31,7 @@ LABELS = {
     FactorKind.OTP: words.mfa_lazy("Authenticator app"),
     FactorKind.EMAIL: words.mfa_lazy("Email code"),
     FactorKind.SMS: words.mfa_lazy("Text message"),
+    FactorKind.RECOVERY_CODE: words.mfa_lazy("Recovery code"),
 }
 DESCRIPTIONS = {
     FactorKind.OTP: words.mfa_lazy("Codes from an app on your phone or computer. Works offline."),
@@ -154,4 +155,27 @@ def after(here: Here, finished: sign_in.Finished | None) -> BaseResponse:
     else:
         door.set_mark(c=None)
         state().cache.drop_user(here.account.key)
-    return common.go(common.next_path() or finished.next_url or "/")
+    device_cookie.keep(here.account.key, finished.device)
+    target = common.next_path() or finished.next_url or "/"
+    if finished.purpose in (challenges.SIGN_IN, challenges.RAISE) and finished.standing:
+        target = own.offer(here.ctx, here.account, finished.standing, target) or target
+    return common.go(target)
+
+
+def tell_left(count: int) -> None:
+    """Say on the next page how many recovery codes are left, and when that is few."""
+    say = answers.texts()
+    few = count <= recovery.FEW
+    text = say.mfa_ntext(
+        "You have used a recovery code. %(num)d is left.",
+        "You have used a recovery code. %(num)d are left.",
+        count,
+    )
+    flash(text, "warning" if few else "info")
+    if few:
+        flash(say.mfa_text(MAKE_NEW), "warning")
+
+
+MAKE_NEW = words.mfa_lazy(
+    "Make new recovery codes soon: sign in the usual way and open your account's security page."
+)

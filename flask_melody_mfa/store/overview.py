@@ -1,0 +1,90 @@
+"""What several accounts hold, read in one go: for lists that operators look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from flask_melody_mfa.core.types import FactorKind, Instant
+from flask_melody_mfa.store.accounts import kinds_of
+from flask_melody_mfa.store.tables import (
+    CredentialRow,
+    Device,
+    FactorState,
+    Passkey,
+    RecoveryCode,
+    SessionRow,
+    User,
+)
+
+
+@dataclass(slots=True, kw_only=True)
+class Overview:
+    """One account's rows; credentials still sealed."""
+
+    user_key: str
+    failures: int = 0
+    locked_until: Instant | None = None
+    must_set_up: frozenset[FactorKind] = frozenset()
+    disabled: set[FactorKind] = field(default_factory=set)
+    credentials: list[CredentialRow] = field(default_factory=list, repr=False)
+    passkeys: int = 0
+    recovery_codes: int = 0
+    devices: int = 0
+    last_used_at: Instant | None = None
+
+
+def read(session: Session, user_keys: Sequence[str], now: Instant) -> Mapping[str, Overview]:
+    """The overview of each key, in seven statements for however many."""
+    found = {key: Overview(user_key=key) for key in user_keys}
+    for user in session.scalars(select(User).where(User.user_key.in_(user_keys))):
+        one = found.get(user.user_key)
+        if one is not None:
+            one.failures, one.locked_until = user.failures, user.locked_until
+            one.must_set_up = kinds_of(user.must_set_up)
+    for row in session.scalars(
+        select(CredentialRow)
+        .where(CredentialRow.user_key.in_(user_keys))
+        .order_by(CredentialRow.id)
+    ):
+        if row.user_key in found:
+            found[row.user_key].credentials.append(row)
+    for key, kind in session.execute(
+        select(FactorState.user_key, FactorState.kind).where(
+            FactorState.user_key.in_(user_keys), FactorState.disabled_at.is_not(None)
+        )
+    ):
+        if key in found:
+            found[key].disabled.add(FactorKind(kind))
+    for key, number in counted(session, Passkey, user_keys):
+        found[key].passkeys = number
+    for key, number in counted(session, RecoveryCode, user_keys, RecoveryCode.used_at.is_(None)):
+        found[key].recovery_codes = number
+    living = (Device.revoked_at.is_(None), Device.expires_at > now)
+    for key, number in counted(session, Device, user_keys, *living):
+        found[key].devices = number
+    for key, at in session.execute(
+        select(SessionRow.user_key, func.max(SessionRow.used_at))
+        .where(SessionRow.user_key.in_(user_keys))
+        .group_by(SessionRow.user_key)
+    ):
+        if key in found:
+            found[key].last_used_at = at
+    return found
+
+
+def counted(
+    session: Session, table: Any, user_keys: Sequence[str], *where: Any
+) -> list[tuple[str, int]]:
+    """How many rows of a table each of the keys has; keys with none are left out."""
+    statement = (
+        select(table.user_key, func.count())
+        .where(table.user_key.in_(user_keys), *where)
+        .group_by(table.user_key)
+    )
+    known = set(user_keys)
+    return [(key, number) for key, number in session.execute(statement) if key in known]
