@@ -27,7 +27,6 @@ from flask_melody_mfa.web import (
     fresh_sign_in,
     guard,
     notify,
-    page,
     policy_links,
 )
 from flask_melody_mfa.web.pages import blueprint
@@ -85,14 +84,12 @@ class MelodyMFA:
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
         faces.register(app, settings)
-        app.url_value_preprocessors.setdefault(None, [])[:0] = (
-            partial(guard.observe, here),
-            fresh_sign_in.hide,
+        app.url_value_preprocessors.setdefault(None, []).insert(
+            0, partial(fresh_sign_in.observe, here)
         )
         app.before_request_funcs.setdefault(None, []).insert(
             0, partial(decorators.at_the_door, here)
         )
-        app.after_request_funcs.setdefault(None, []).insert(0, page.policy_at_last)
         app.jinja_env.globals.setdefault("mfa_status", decorators.mfa_status)
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)

@@ -241,21 +241,24 @@ def current_account(here: State) -> Account | None:
     return None if user is None else here.describe(user)
 
 
-def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Before anything of the host's runs: make a user who owes the gate invisible."""
-    del values
+def observe(here: State, endpoint: str | None) -> bool:
+    """Before anything of the host's runs: make a user who owes the gate invisible.
+
+    False where nobody can be there, as far as this request goes.
+    """
     this, found = this_request(), kept()
     door.begin_request(this, found)
     if is_nobody(here, this):
         found._mfa_seen = ANONYMOUS
-        return
+        return False
     if is_ours_without_user(endpoint) or not here.settings.mfa_guard:
-        return
+        return True
     try:
         first_look(here)
     except MfaError as error:
         door.be_anonymous()
         found._mfa_failed = error
+    return True
 
 
 def guard(here: State) -> Any:
