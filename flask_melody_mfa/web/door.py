@@ -1,7 +1,8 @@
 """The door between a challenge and Flask-Login's session: what is parked, and what is put back.
 
 The browser's session holds one key of ours, `_mfa`: the token of an MFA session (`s`), the token
-of a challenge (`c`), and the language chosen on our pages (`l`). Nothing else.
+of a challenge (`c`), one that passkey ceremonies are bound to before anybody is signed in (`p`),
+and the language chosen on our pages (`l`). Nothing else.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 from flask import current_app, g, request, session
 from flask.sessions import session_json_serializer
 
+from flask_melody_mfa.core.codes import new_token
 from flask_melody_mfa.web.proxies import this_app, this_session
 
 KEY = "_mfa"
@@ -29,7 +31,7 @@ def mark() -> dict[str, str]:
     return {
         name: value
         for name, value in held.items()
-        if name in ("s", "c", "l") and isinstance(value, str) and len(value) <= TOKEN_LENGTH
+        if name in ("s", "c", "p", "l") and isinstance(value, str) and len(value) <= TOKEN_LENGTH
     }
 
 
@@ -45,6 +47,15 @@ def set_mark(**changes: str | None) -> None:
         session[KEY] = held
     else:
         session.pop(KEY, None)
+
+
+def browser_token() -> str:
+    """A token that only this browser holds, made once."""
+    token = mark().get("p")
+    if token is None:
+        token = new_token()
+        set_mark(p=token)
+    return token
 
 
 def login_manager() -> Any:
