@@ -15,13 +15,24 @@ from werkzeug.wrappers import Response as BaseResponse
 from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.settings import Settings
 from flask_melody_mfa.core.types import FactorKind, Method
-from flask_melody_mfa.flows import people, sessions
+from flask_melody_mfa.flows import people, policies, sessions
+from flask_melody_mfa.flows.policies import PolicyResult
 from flask_melody_mfa.store import schema
 from flask_melody_mfa.store.tables import attach
-from flask_melody_mfa.web import arrivals, decorators, deletions, door, faces, guard, notify
+from flask_melody_mfa.web import (
+    arrivals,
+    decorators,
+    deletions,
+    faces,
+    fresh_sign_in,
+    guard,
+    notify,
+    page,
+    policy_links,
+)
 from flask_melody_mfa.web.pages import blueprint
 from flask_melody_mfa.web.state import EXTENSION, Hooks, State, context, state
-from flask_melody_mfa.web.users import Users, password_checker, unwrap
+from flask_melody_mfa.web.users import Users
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -74,10 +85,14 @@ class MelodyMFA:
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
         faces.register(app, settings)
-        app.url_value_preprocessors.setdefault(None, []).insert(0, partial(guard.observe, here))
+        app.url_value_preprocessors.setdefault(None, [])[:0] = (
+            partial(guard.observe, here),
+            fresh_sign_in.hide,
+        )
         app.before_request_funcs.setdefault(None, []).insert(
             0, partial(decorators.at_the_door, here)
         )
+        app.after_request_funcs.setdefault(None, []).insert(0, page.policy_at_last)
         app.jinja_env.globals.setdefault("mfa_status", decorators.mfa_status)
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)
@@ -142,6 +157,36 @@ class MelodyMFA:
             self._exempt_views.add(target)
         return target
 
+    # Policies
+
+    def url_for_policy(
+        self,
+        name: str,
+        *,
+        redirect_uri: str,
+        client_id: str | None = None,
+        state: str | None = None,
+        locale: str | None = None,
+    ) -> str:
+        """Where to send a user for `reset_mfa`, `manage_recovery_code`, `manage_passkey` or
+        `manage_device`.
+
+        `redirect_uri`: where the user comes back to: one that is registered for the client, or
+        without a client a path of this app. A path within a request; outside of one it begins
+        with `MFA_BASE_URL`. Raises `ValueError` for what the page would refuse.
+        """
+        return policy_links.url(
+            name, redirect_uri=redirect_uri, client_id=client_id, state=state, locale=locale
+        )
+
+    def read_policy_result(self, token: str, max_age: int = 300) -> PolicyResult | None:
+        """How a visit ended; None for a token that is not ours, or older than `max_age` seconds.
+
+        Compare `state` and `user_key` with what belongs to the session at hand: a token says what
+        happened, not who brings it.
+        """
+        return policies.read_result(context(), token, max_age=max_age)
+
     # Life cycle
 
     def password_changed(self, user: Any) -> None:
@@ -193,14 +238,6 @@ class MelodyMFA:
 
     # Hooks
 
-    def check_password_of(self, user: Any, password: str) -> bool | None:
-        """Whether a password is right; None where the app has no way to tell."""
-        hook = self._hooks.check_password
-        if hook is not None:
-            return bool(hook(unwrap(user), password))
-        check = password_checker(unwrap(user))
-        return None if check is None else bool(check(password))
-
     def describe_user(self, hook: H) -> H:
         """Hook: user → `Account`."""
         self._hooks.describe_user = hook
@@ -246,6 +283,16 @@ class MelodyMFA:
         self._hooks.vouches_for = hook
         return hook
 
+    def issue_token(self, hook: H) -> H:
+        """Hook: (user, client, proofs) → what an embedded sign-in ends in, JSON-able."""
+        self._hooks.issue_token = hook
+        return hook
+
+    def identify_token(self, hook: H) -> H:
+        """Hook: request → the user whose token it carries, or None."""
+        self._hooks.identify_token = hook
+        return hook
+
     def set_password_url(self, hook: H) -> H:
         """Hook: user → URL of the page where a new password is set, for after a recovery code."""
         self._hooks.set_password_url = hook
@@ -262,4 +309,4 @@ class MelodyMFA:
         return hook
 
 
-__all__ = ["MelodyMFA", "door"]
+__all__ = ["MelodyMFA"]

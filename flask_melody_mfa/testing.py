@@ -30,6 +30,16 @@ from flask_melody_mfa.store import accounts
 from flask_melody_mfa.web import door
 from flask_melody_mfa.web.state import State, context, state
 
+__all__ = [
+    "MFAClient",
+    "assert_requires_mfa",
+    "enroll",
+    "finish_sign_in",
+    "freeze",
+    "otp_code",
+    "outbox",
+]
+
 STEP: Instant = 30_000
 PAGE = {"Accept": "text/html"}
 CODE = re.compile(r"\b\d{6}\b", re.ASCII)
@@ -89,7 +99,7 @@ def make_session(app: Flask, user: Any, factors: Iterable[str] | None = None) ->
     with _pushed(app) as here:
         ctx = context()
         account = here.describe(user)
-        holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+        holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
         kinds = {FactorKind(kind) for kind in factors} if factors is not None else set()
         required = {
             kind
@@ -157,7 +167,7 @@ def otp_code(user: Any) -> str:
     """
     ctx = context()
     account = _state_of().describe(user)
-    holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     rows = holding.of(FactorKind.OTP)
     if not rows:
         raise LookupError("This user has no authenticator: call enroll(user, 'otp').")

@@ -38,6 +38,11 @@ ADDRESS_CEREMONIES = 300
 ADDRESS_CEREMONIES_WINDOW: Instant = 10 * MINUTE
 """Ceremonies that one address may begin without signing in: each view of a login form is one."""
 
+POLICY_VISIT: Instant = 30 * MINUTE
+"""How long a visit to a policy page may take; what it changes asks for a fresh proof besides."""
+POLICY_STATE = 512
+"""Characters of the `state` that an application gets back."""
+
 
 def lock_length(level: int) -> Instant:
     """How long the lock lasts that follows `level` earlier ones: 15 minutes, doubling to 24 h."""

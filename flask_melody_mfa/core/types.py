@@ -150,7 +150,10 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened and is recorded; `detail` never holds a secret."""
+    """Something that happened and is recorded; `detail` never holds a secret.
+
+    `id`: of the row that records it.
+    """
 
     type: str
     user_key: str | None
@@ -161,3 +164,4 @@ class Event:
     user_agent: str | None = None
     outcome: str = "ok"
     detail: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
@@ -34,6 +34,9 @@ class Goal:
     `factors`, `phishing_resistant`: what a step-up was asked for. `put_off`: the set-up was left
     for later. `remember`: this device is to be remembered, `device`: it was before, under that
     id. `replaces`: the id of the credential in whose place another is set up.
+    `visit`: the id of the policy visit that a step-up opens; `recovery_code`: whether a recovery
+    code will do for it `too`, or `only` that. `at_once`: a proof that was given for it allows what
+    is to be set up, before anything else is asked.
     """
 
     factors: frozenset[FactorKind] = frozenset()
@@ -42,6 +45,9 @@ class Goal:
     remember: bool = False
     device: str | None = None
     replaces: str | None = None
+    visit: str | None = None
+    recovery_code: Literal["too", "only"] | None = None
+    at_once: bool = False
 
     def to_text(self) -> str:
         return json.dumps(
@@ -52,6 +58,9 @@ class Goal:
                 "remember": self.remember,
                 "device": self.device,
                 "replaces": self.replaces,
+                "visit": self.visit,
+                "recovery_code": self.recovery_code,
+                "at_once": self.at_once,
             }
         )
 
@@ -65,6 +74,9 @@ class Goal:
             remember=bool(data.get("remember")),
             device=data.get("device"),
             replaces=data.get("replaces"),
+            visit=data.get("visit"),
+            recovery_code=data.get("recovery_code"),
+            at_once=bool(data.get("at_once")),
         )
 
 
@@ -168,33 +180,56 @@ def is_recent(ctx: Context, at: Instant, seconds: int) -> bool:
 
 def owed(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
     """What this challenge still owes."""
-    row = challenge.row
-    if challenge.purpose == STEP_UP:
-        return gate.step_up(
-            ctx.settings,
-            gate_facts(ctx, account, challenge.holding, method=row.method),
-            factors=challenge.goal.factors or None,
-            phishing_resistant=challenge.goal.phishing_resistant,
-            fresh=frozenset(
-                proof.kind for proof in challenge.proofs if proof.is_own and not proof.setup
-            ),
-            password_fresh=True,  # it was, when the step-up was opened
-        )
-    if challenge.purpose == ENROLL:
-        available = set(gate_facts(ctx, account, challenge.holding, method=row.method).available)
-        if ctx.settings.allow_passkey_enrollment:
-            available.add(FactorKind.PASSKEY)
-        # A code or number that is lost is replaced by one of its kind; a passkey by any of these.
-        lost = {r.kind for r in challenge.holding.credentials if r.id == challenge.goal.replaces}
-        kinds = tuple(
-            kind for kind in FactorKind if kind in available and (not lost or kind in lost)
-        )
-        return gate.Satisfied() if challenge.proofs else gate.SetUp(factors=kinds, may_skip=True)
-    facts = gate_facts(ctx, account, challenge.holding, method=row.method, proofs=challenge.proofs)
+    match challenge.purpose:
+        case "step_up":
+            return owed_to_step_up(ctx, account, challenge)
+        case "enroll":
+            return owed_to_enroll(ctx, account, challenge)
+    facts = gate_facts(
+        ctx, account, challenge.holding, method=challenge.row.method, proofs=challenge.proofs
+    )
+    if challenge.goal.at_once:
+        held = facts.enrolled | ({FactorKind.PASSKEY} if facts.passkeys else set())
+        step = gate.next_step(ctx.settings, replace(facts, proven=facts.proven | held))
+        if isinstance(step, gate.SetUp):
+            return step
     step = gate.next_step(ctx.settings, facts)
     if challenge.goal.put_off and isinstance(step, gate.SetUp) and step.may_skip:
         return gate.Satisfied()
     return step
+
+
+def owed_to_step_up(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
+    """What a step-up still owes. Whether its session may have one was asked when it was opened."""
+    goal = challenge.goal
+    facts = gate_facts(ctx, account, challenge.holding, method=Method.PASSWORD)
+    if goal.recovery_code == "only":
+        facts = replace(facts, proven=frozenset({FactorKind.RECOVERY_CODE}))
+    return gate.step_up(
+        ctx.settings,
+        facts,
+        factors=goal.factors or None,
+        phishing_resistant=goal.phishing_resistant,
+        fresh=frozenset(
+            proof.kind for proof in challenge.proofs if proof.is_own and not proof.setup
+        ),
+        password_fresh=True,  # it was, when the step-up was opened
+        or_recovery_code=goal.recovery_code is not None,
+    )
+
+
+def owed_to_enroll(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
+    """What can be set up in an enrollment: one thing, which ends it."""
+    if challenge.proofs:
+        return gate.Satisfied()
+    goal, holding = challenge.goal, challenge.holding
+    available = set(gate_facts(ctx, account, holding, method=challenge.row.method).available)
+    if ctx.settings.allow_passkey_enrollment:
+        available.add(FactorKind.PASSKEY)
+    # A code or number that is lost is replaced by one of its kind; a passkey by any of these.
+    lost = {row.kind for row in holding.credentials if row.id == goal.replaces}
+    kinds = tuple(kind for kind in FactorKind if kind in available and (not lost or kind in lost))
+    return gate.SetUp(factors=kinds, may_skip=True)
 
 
 def preferred(step: gate.Prove, holding: Holding) -> FactorKind | None:
@@ -222,7 +257,25 @@ def load(ctx: Context, token: str) -> Challenge:
             raise ChallengeOver
         return read_challenge(session, row)
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
+
+
+def earned(session: Session, challenge: Challenge, now: Instant) -> tuple[Proof, ...]:
+    """What a challenge proved for its session.
+
+    A recovery code that was spent for a policy opens that visit, and is no proof of anything else.
+    Raises `ChallengeOver` where the visit is over.
+    """
+    if challenge.purpose != STEP_UP:
+        return challenge.proofs
+    codes = tuple(p for p in challenge.proofs if p.kind is FactorKind.RECOVERY_CODE)
+    if codes:
+        visit = session.get(ChallengeRow, challenge.goal.visit or "")
+        if visit is None or not challenges.change(
+            session, visit, now, proofs=proofs_to_text(codes)
+        ):
+            raise ChallengeOver
+    return tuple(p for p in challenge.proofs if p.kind is not FactorKind.RECOVERY_CODE)
 
 
 def effective_method(ctx: Context, method: str, began_at: Instant) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core import limits
+from flask_melody_mfa.core.codes import new_id
 from flask_melody_mfa.core.settings import Settings
 from flask_melody_mfa.core.types import (
     Account,
@@ -145,4 +146,5 @@ class Context:
             user_agent=self.user_agent,
             outcome=outcome,
             detail=detail,
+            id=new_id(self.now),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from sqlalchemy import delete
@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core import otp
 from flask_melody_mfa.core.codes import clean_name
-from flask_melody_mfa.core.errors import CannotOpen, Conflict, MfaError, NotConfigured, WrongProof
+from flask_melody_mfa.core.errors import Conflict, MfaError, NotConfigured, WrongProof
 from flask_melody_mfa.core.types import (
     Account,
     Answer,
@@ -18,7 +18,7 @@ from flask_melody_mfa.core.types import (
     FactorKind,
     NewCredential,
 )
-from flask_melody_mfa.flows import changes, devices, tries
+from flask_melody_mfa.flows import addresses, changes, devices, tries
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.enroll import add
 from flask_melody_mfa.store import accounts, challenges, credentials, recovery_codes, sessions
@@ -74,14 +74,7 @@ def reset(
     def work(session: Session) -> tuple[Event, ...]:
         if not accounts.change_version(session, account.key):
             return ()
-        holding = accounts.read_holding(session, account.key)
-        keep_addresses(ctx, session, account, holding, kinds)
-        credentials.remove(session, account.key, kinds)
-        if FactorKind.PASSKEY in kinds:
-            session.execute(delete(Passkey).where(Passkey.user_key == account.key))
-        if FactorKind.RECOVERY_CODE in kinds:
-            recovery_codes.void(session, account.key)
-        accounts.free_factor(session, account.key, kinds)
+        take_away(ctx, session, account.key, kinds)
         if factors is None:
             accounts.unlock(session, account.key)
             accounts.set_must_set_up(session, account.key, ())
@@ -98,23 +91,17 @@ def reset(
     ctx.tell(account, ctx.store.run(work))
 
 
-def keep_addresses(
-    ctx: Context,
-    session: Session,
-    account: Account,
-    holding: accounts.Holding,
-    kinds: Iterable[FactorKind],
-) -> None:
-    """An address that is removed still gets notices for a while, the one of its removal first."""
-    if FactorKind.EMAIL not in kinds:
-        return
-    for row in holding.of(FactorKind.EMAIL):
-        try:
-            address = ctx.vault.open_credential(row).destination
-        except CannotOpen:
-            continue  # what cannot be read cannot be told either; it must still be removable
-        if address:
-            session.add(ctx.vault.seal_address(address, account.key, ctx.now))
+def take_away(ctx: Context, session: Session, user_key: str, kinds: Collection[FactorKind]) -> None:
+    """Delete what an account holds of some kinds, as part of a reset; the version is claimed."""
+    if FactorKind.EMAIL in kinds:
+        rows = credentials.of_user(session, user_key)
+        addresses.keep(ctx, session, user_key, rows)
+    credentials.remove(session, user_key, list(kinds))
+    if FactorKind.PASSKEY in kinds:
+        session.execute(delete(Passkey).where(Passkey.user_key == user_key))
+    if FactorKind.RECOVERY_CODE in kinds:
+        recovery_codes.void(session, user_key)
+    accounts.free_factor(session, user_key, list(kinds))
 
 
 def unlock(ctx: Context, account: Account) -> bool:
@@ -182,7 +169,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
         raise NotConfigured
     if not account.active:
         return False
-    holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     tries.check_lock(ctx, holding)
     held = [ctx.vault.open_credential(row) for row in holding.of(kind)]
     if not held or kind in holding.disabled:
@@ -219,7 +206,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
 
 def status(ctx: Context, account: Account) -> dict[str, Any]:
     """What the operator may know of an account; never a secret, destinations masked."""
-    from_store = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    from_store = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     locked = from_store.locked_until
     return {
         "user_key": account.key,

@@ -74,6 +74,8 @@ def stand(ctx: Context, row: SessionRow, holding: Holding) -> Standing:
         proofs = ()
         if method in (Method.PASSKEY, Method.RECOVERY_CODE):
             method = Method.REMEMBERED
+    if method == Method.PASSKEY and not holding.passkeys:
+        method = Method.REMEMBERED  # the passkey that it began with was removed
     method = effective_method(ctx, method, row.created_at)
     step = gate.next_step(
         ctx.settings, gate_facts(ctx, None, holding, method=method, proofs=proofs)
@@ -94,6 +96,7 @@ def read(ctx: Context, token: str) -> Standing | None:
     A client from the database is read with it: see `Standing.client`.
     """
     beside = ctx.client if is_stored(ctx) else None
+    idle = ctx.settings.mfa_session_idle_seconds
 
     def work(session: Session) -> Standing | None:
         found = sessions.find_with_holding(session, ctx.vault.token_hash(token), beside)
@@ -101,12 +104,11 @@ def read(ctx: Context, token: str) -> Standing | None:
             return None
         row, holding, client_row = found
         standing = replace(stand(ctx, row, holding), client=opened(client_row))
-        idle = ctx.settings.mfa_session_idle_seconds
         if idle and standing.satisfied and abs(ctx.now - row.used_at) > IDLE_WRITE:
             sessions.change(session, row, used_at=ctx.now)
         return standing
 
-    return ctx.store.run(work)
+    return ctx.store.run(work) if idle else ctx.store.read(work)
 
 
 def would_owe(ctx: Context, account: Account, *, method: str = Method.PASSWORD) -> gate.Step:
@@ -115,7 +117,7 @@ def would_owe(ctx: Context, account: Account, *, method: str = Method.PASSWORD) 
     def work(session: Session) -> Holding:
         return accounts.read_holding(session, account.key)
 
-    holding = ctx.store.run(work)
+    holding = ctx.store.read(work)
     return gate.next_step(ctx.settings, gate_facts(ctx, account, holding, method=method))
 
 
@@ -146,14 +148,32 @@ def fresh_kinds(ctx: Context, standing: Standing, max_age: int | None) -> frozen
 
 def meets(ctx: Context, account: Account, standing: Standing, asked: Requirement) -> gate.StepUp:
     """What a view's requirement still asks of a satisfied session."""
-    began = standing.row.created_at
     return gate.step_up(
         ctx.settings,
-        gate_facts(
-            ctx, account, standing.holding, method=standing.row.method, proofs=standing.proofs
-        ),
+        facts_of(ctx, account, standing),
         factors=asked.factors,
         phishing_resistant=asked.phishing_resistant,
         fresh=fresh_kinds(ctx, standing, asked.max_age),
-        password_fresh=asked.max_age is None or is_recent(ctx, began, asked.max_age),
+        password_fresh=is_password_fresh(ctx, standing.row, asked),
+    )
+
+
+def facts_of(ctx: Context, account: Account, standing: Standing) -> gate.Facts:
+    """What the gate may know of a session, as it began."""
+    return gate_facts(
+        ctx, account, standing.holding, method=standing.row.method, proofs=standing.proofs
+    )
+
+
+def is_password_fresh(ctx: Context, row: SessionRow, asked: Requirement) -> bool:
+    """Whether the sign-in of an account that holds nothing is recent enough.
+
+    A remember cookie signs in without a password, however lately it did. Where factors are named,
+    a first set-up may follow, which needs a young sign-in whatever the view's `max_age`.
+    """
+    ages = [] if asked.max_age is None else [asked.max_age]
+    if asked.factors or asked.phishing_resistant:
+        ages.append(ctx.settings.mfa_challenge_seconds)
+    return row.method != Method.REMEMBERED and all(
+        is_recent(ctx, row.created_at, seconds) for seconds in ages
     )

@@ -20,6 +20,7 @@ from flask_melody_mfa.flows.challenge import (
     STEP_UP,
     Challenge,
     Goal,
+    earned,
     gate_facts,
     owed,
     parked_from,
@@ -32,6 +33,7 @@ from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.store import accounts, challenges, sessions
 from flask_melody_mfa.store.accounts import Holding
 from flask_melody_mfa.store.log import plain, record
+from flask_melody_mfa.store.statements import add
 from flask_melody_mfa.store.tables import ChallengeRow, SessionRow
 
 
@@ -170,8 +172,7 @@ def begin_on_session(
         step = owed(ctx, account, challenge)
         if isinstance(step, gate.SignIn):
             return Refused(), ()
-        session.add(row)
-        session.flush()
+        add(session, row)
         events = (ctx.event("challenge_started", account.key, method=method, purpose=purpose),)
         record(session, events)
         return Begun(token=token, challenge=challenge, step=step), events
@@ -223,8 +224,7 @@ def add_session(
         address=plain(ctx.address, 64),
         user_agent=plain(ctx.user_agent),
     )
-    session.add(row)
-    session.flush()
+    add(session, row)
     return row
 
 
@@ -304,7 +304,7 @@ def finish(
     if found is None or found.user_key != row.user_key:
         raise NotAuthenticated
     proofs = proofs_from_text(found.proofs)
-    for proof in challenge.proofs:
+    for proof in earned(session, challenge, ctx.now):
         proofs = with_proof(proofs, proof)
     values: dict[str, Any] = {"proofs": proofs_to_text(proofs), "used_at": ctx.now}
     if challenge.purpose in (RAISE, STEP_UP):

@@ -97,7 +97,7 @@ def settle(
 
     The account's own count is only set back by a satisfied gate.
     """
-    accounts.refund(session, user_key, kind)
+    accounts.refund_user(session, user_key)
     accounts.forgive_factor(session, user_key, kind)
     if row is not None:
         challenges.refund(session, row)

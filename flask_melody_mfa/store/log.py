@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -19,6 +19,8 @@ def plain(text: str | None, limit: int = PRINTABLE_LIMIT) -> str | None:
     """One line of stored text: control characters and lone surrogates spelled out, cut."""
     if text is None:
         return None
+    if text.isprintable():
+        return text[:limit]
     safe = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text[:limit]
@@ -26,11 +28,14 @@ def plain(text: str | None, limit: int = PRINTABLE_LIMIT) -> str | None:
     return safe[:limit]
 
 
+WRITE = insert(EventRow)
+
+
 def record(session: Session, events: Iterable[Event]) -> None:
     """Write events in the transaction of what they tell."""
     rows = [
         {
-            "id": new_id(event.at),
+            "id": event.id or new_id(event.at),
             "at": event.at,
             "type": event.type,
             "user_key": event.user_key,
@@ -44,7 +49,19 @@ def record(session: Session, events: Iterable[Event]) -> None:
         for event in events
     ]
     if rows:
-        session.execute(insert(EventRow), rows)
+        session.connection().execute(WRITE, rows)
+
+
+def of_user(
+    session: Session, user_key: str, limit: int, *, but: Collection[str] = ()
+) -> Sequence[EventRow]:
+    """The newest events of an account, without those of some types."""
+    return session.scalars(
+        select(EventRow)
+        .where(EventRow.user_key == user_key, EventRow.type.not_in(but))
+        .order_by(EventRow.id.desc())
+        .limit(limit)
+    ).all()
 
 
 def listed(

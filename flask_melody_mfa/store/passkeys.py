@@ -16,7 +16,7 @@ from flask_melody_mfa.core.passkeys import (
     to_text,
 )
 from flask_melody_mfa.core.types import FactorKind, Instant
-from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import Ceremony, Passkey, PasskeyUser
 
 HANDLE_LENGTH = len(to_text(bytes(HANDLE_BYTES)))

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar, overload
 
-from flask import Flask, redirect, url_for
+from flask import Flask, redirect, request, url_for
+from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -26,8 +27,8 @@ from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Goal
 from flask_melody_mfa.flows.sessions import Requirement
-from flask_melody_mfa.web import answers, door, faces, guard
-from flask_melody_mfa.web.guard import At, Seen
+from flask_melody_mfa.web import answers, door, faces, fresh_sign_in, guard
+from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import State, context, state
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -145,7 +146,8 @@ def refuse(asked: Requirement) -> Any:
         if seen.at is not At.SATISFIED:
             guard.look_again(seen)
             door.be_anonymous()
-    if seen.at is At.ANONYMOUS:
+    if seen.at is At.ANONYMOUS or (seen.at is At.SATISFIED and not current_user.is_authenticated):
+        # Satisfied, as this process remembers it; but Flask-Login finds nobody any more.
         if answers.is_page_request():
             return answers.to_login(answers.this_path())
         return answers.problem(NotAuthenticated())
@@ -181,9 +183,7 @@ def step_up(seen: Seen, asked: Requirement) -> Any:
         case gate.Stuck(reason=reason):
             raise NobodyCan(reason)
         case gate.NeedPassword():
-            if answers.is_navigation():
-                return answers.to_login(come_back(), guard.PLEASE_SIGN_IN)
-            return answers.problem(StepUpRequired(), challenge_url=answers.login_url())
+            return fresh_sign_in.lead(come_back())
         case _:
             open_step_up(seen, asked, standing)
             target = url_for("mfa.challenge.start", next=come_back())
@@ -193,8 +193,10 @@ def step_up(seen: Seen, asked: Requirement) -> Any:
 
 
 def come_back() -> str:
-    """Where to go on after a step-up."""
-    if answers.is_page_request():
+    """Where to go on after a step-up. A form of ours stands at the address that it is sent to."""
+    rule = request.url_rule
+    ours = rule is not None and rule.endpoint.startswith("mfa.") and "GET" in (rule.methods or ())
+    if answers.is_page_request() or (ours and answers.is_navigation()):
         return answers.this_path() or "/"
     return answers.referring_path() or "/"
 

@@ -30,6 +30,11 @@ _SYSTEMS = (
 _PRODUCT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}(?:/\d[\d.]{0,15})?(?=[\s(;,]|\Z)")
 
 
+def is_text(value: str) -> bool:
+    """Whether a text holds only what a text field may: no NUL, no lone surrogate."""
+    return "\x00" not in value and not any(0xD800 <= ord(char) <= 0xDFFF for char in value)
+
+
 def one_line(text: object, limit: int = 200) -> str:
     """A text of at most `limit` characters, what could break a line written as `\\x0a`."""
     out: list[str] = []

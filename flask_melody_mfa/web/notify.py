@@ -6,11 +6,12 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from flask import has_request_context
+from flask import current_app, has_request_context
 
 from flask_melody_mfa.core.errors import MfaError, NotDelivered
 from flask_melody_mfa.core.types import MINUTE, Account, Event, Instant, Message
-from flask_melody_mfa.flows import notices
+from flask_melody_mfa.flows import not_me, notices
+from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.signals import BY_NAME
 from flask_melody_mfa.web import words
 from flask_melody_mfa.web.deliver import Undeliverable
@@ -93,7 +94,7 @@ class SendNotice:
         if notice is None:
             return
         try:
-            deliver(state(), message_of(notice), event=notice.event)
+            deliver(state(), message_of(ctx, notice), event=notice.event)
         except Undeliverable:
             notices.failed(ctx, notice, final=True)
             raise
@@ -112,16 +113,30 @@ class SendDue:
             state().deliver_later(SendNotice(notice_id))
 
 
-def message_of(notice: notices.Notice) -> Message:
+def message_of(ctx: Context, notice: notices.Notice) -> Message:
     """What a notice says."""
+    link = not_me_url(ctx, notice)
     return Message(
         channel="email",
         to=notice.to,
         template="notice",
-        data={"event": notice.event.type, **notice.event.detail},
+        data={**notice.event.detail, "event": notice.event.type, "not_me_url": link},
         locale=notice.locale,
         purpose="notice",
     )
+
+
+def not_me_url(ctx: Context, notice: notices.Notice) -> str | None:
+    """The link by which the reader says that it was somebody else.
+
+    Its host is that of `MFA_BASE_URL`, never one that a request names; without it, no link.
+    """
+    settings = ctx.settings
+    if settings.mfa_base_url is None:
+        return None
+    root = str(current_app.config.get("APPLICATION_ROOT") or "").rstrip("/")
+    token = not_me.token(ctx, notice.user_key, notice.event.id)
+    return f"{settings.mfa_base_url}{root}{settings.mfa_url_prefix}/not-me/{token}"
 
 
 def send_due_sometimes(here: State) -> None:

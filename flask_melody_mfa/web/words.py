@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import flask_babel
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.support import NullTranslations, Translations
-from flask import current_app, request
+from flask import current_app, g, request
 from markupsafe import Markup
 
 from flask_melody_mfa.web import door
@@ -51,7 +52,8 @@ class Texts:
         return translated % {"num": num, **values}
 
 
-def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
+@lru_cache(maxsize=16)
+def languages(offered: tuple[str, ...]) -> tuple[Mapping[str, str], ...]:
     """The languages on offer, each by its own name."""
     found = []
     for code in offered:
@@ -59,8 +61,13 @@ def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
             name = Locale.parse(code.replace("-", "_")).get_display_name()
         except (UnknownLocaleError, ValueError):
             continue
-        found.append({"code": code, "name": (name or code).capitalize()})
-    return found
+        found.append(MappingProxyType({"code": code, "name": (name or code).capitalize()}))
+    return tuple(found)
+
+
+def direction(locale: str) -> str:
+    """Whether a language is written `ltr` or `rtl`, as the attribute `dir` has it."""
+    return str(Locale.parse(locale.replace("-", "_")).text_direction)
 
 
 def country_names(codes: Iterable[str], locale: str) -> list[str]:
@@ -81,7 +88,7 @@ def current_locale(offered: tuple[str, ...]) -> str:
 
     First what was chosen on our pages, then the host's Babel, then `Accept-Language`.
     """
-    chosen = door.mark().get("l")
+    chosen = g.get("_mfa_locale") or door.mark().get("l")
     if chosen in offered:
         return chosen
     if "babel" in current_app.extensions:
@@ -126,6 +133,7 @@ REASONS = {
     "number_type": mfa_lazy("Enter the number of a mobile phone."),
     "number": mfa_lazy("Enter a phone number with its country code, like +44 7400 123456."),
     "number_required": mfa_lazy("Enter a phone number."),
+    "password": mfa_lazy("Enter your password."),
     "login": mfa_lazy("Enter your email address or user name."),
     "email": mfa_lazy("Your account has no email address that can receive codes."),
     "clock": mfa_lazy(

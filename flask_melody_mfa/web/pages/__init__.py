@@ -6,7 +6,16 @@ from flask import Blueprint
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.web import door
-from flask_melody_mfa.web.pages import challenge, common, device, enroll, recovery_code
+from flask_melody_mfa.web.pages import (
+    account,
+    challenge,
+    common,
+    device,
+    enroll,
+    not_me,
+    policy,
+    recovery_code,
+)
 from flask_melody_mfa.web.state import state
 
 
@@ -33,4 +42,9 @@ def blueprint(url_prefix: str) -> Blueprint:
     pages.register_blueprint(enroll.blueprint())
     pages.register_blueprint(recovery_code.blueprint())
     pages.register_blueprint(device.blueprint())
+    pages.register_blueprint(account.blueprint())
+    pages.register_blueprint(policy.blueprint())
+    pages.add_url_rule(
+        "/not-me/<token>", "not_me", common.view(not_me.page), methods=["GET", "POST"]
+    )
     return pages

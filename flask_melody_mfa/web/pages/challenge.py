@@ -21,8 +21,8 @@ from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import devices, prove, recovery, sign_in, tries
 from flask_melody_mfa.web import answers, device_cookie, door, guard, words
-from flask_melody_mfa.web.guard import At
-from flask_melody_mfa.web.pages import common, steps
+from flask_melody_mfa.web.pages import common, leaving, password, steps
+from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import context, state
 
 SENT = words.mfa_lazy("We have sent you a code.")
@@ -52,7 +52,7 @@ def start() -> BaseResponse:
     raise NotAuthenticated
 
 
-def open_challenge(seen: guard.Seen, target: str | None) -> bool:
+def open_challenge(seen: Seen, target: str | None) -> bool:
     """Open the challenge of a signed-in browser that owed something; False if it no longer does."""
     ctx = context(seen.client)
     account, standing = seen.account, seen.standing
@@ -219,7 +219,7 @@ def send_page(kind: FactorKind) -> BaseResponse:
 
 
 def cancel() -> BaseResponse:
-    """Give up. A sign-in leads to the login view; a step-up leads back."""
+    """Give up. A sign-in leads to the login view; what a session began leads back."""
     seen = guard.look()
     token = door.mark().get("c")
     target = common.next_path()
@@ -230,8 +230,9 @@ def cancel() -> BaseResponse:
         except ChallengeOver:
             running = None
         door.set_mark(c=None)
-        if running is not None and running.purpose == challenges.STEP_UP:
-            return common.go("/")
+        left = leaving.after_cancel(running, seen)
+        if left is not None:
+            return left
     if seen.at is At.OWED:
         guard.give_up(seen)
     door.clear_remember_cookie()
@@ -246,6 +247,7 @@ def blueprint() -> Blueprint:
     """The blueprint `mfa.challenge`."""
     pages = Blueprint("challenge", __name__, url_prefix="/challenge")
     pages.add_url_rule("", "start", common.view(start), methods=["GET"])
+    pages.add_url_rule("/password", "password", common.view(password.page), methods=["GET", "POST"])
     pages.add_url_rule("/cancel", "cancel", common.view(cancel), methods=["POST"])
     for kind in (FactorKind.OTP, *prove.SENT, FactorKind.RECOVERY_CODE):
         pages.add_url_rule(

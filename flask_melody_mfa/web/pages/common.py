@@ -21,6 +21,7 @@ from flask_melody_mfa.core.errors import (
     NotAuthenticated,
 )
 from flask_melody_mfa.web import answers, door, words
+from flask_melody_mfa.web.lines import is_text
 from flask_melody_mfa.web.page import (
     Page,
     cancel_url,
@@ -45,11 +46,13 @@ __all__ = [
     "locked_page",
     "next_path",
     "render",
+    "secret_field",
     "secure",
     "view",
 ]
 
 LONGEST_FIELD = 320
+LONGEST_SECRET = 1024
 
 
 def field(name: str, *, required: bool = False) -> str:
@@ -60,10 +63,19 @@ def field(name: str, *, required: bool = False) -> str:
         raise InvalidRequest({name: "invalid"})
     if len(value) > LONGEST_FIELD:
         raise InvalidRequest({name: "too_long"})
-    if "\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+    if not is_text(value):
         raise InvalidRequest({name: "invalid"})
     if required and not value:
         raise InvalidRequest({name: "required"})
+    return value
+
+
+def secret_field(name: str) -> str:
+    """A password as it was typed, blanks and all. Raises `InvalidRequest`."""
+    values = request.form.getlist(name)
+    value = values[0] if len(values) == 1 else ""
+    if not value or len(value) > LONGEST_SECRET or not is_text(value):
+        raise InvalidRequest({name: "invalid"})
     return value
 
 

@@ -13,7 +13,7 @@ from flask_melody_mfa.flows import after_gate, replacing, sessions
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.web import answers, decorators, door, guard, words
-from flask_melody_mfa.web.guard import At
+from flask_melody_mfa.web.seen import At
 from flask_melody_mfa.web.state import context, state
 
 PROMPTS = {FactorKind.RECOVERY_CODE: "mfa.enroll.recovery_codes"}
@@ -29,14 +29,17 @@ class Own:
     standing: Standing
 
 
-def enter() -> Own | BaseResponse:
-    """Who may see a page of their own, or the answer that sends them elsewhere first."""
+def enter(client: str | None = None) -> Own | BaseResponse:
+    """Who may see a page of their own, or the answer that sends them elsewhere first.
+
+    `client`: whose gate the page stands behind, where it is not that of the request.
+    """
     if guard.look().at is At.ANONYMOUS and answers.is_navigation():
         return answers.to_login(decorators.come_back())
-    refusal: BaseResponse | None = decorators.refuse(sessions.Requirement())
+    refusal: BaseResponse | None = decorators.refuse(sessions.Requirement(client=client))
     if refusal is not None:
         return refusal
-    seen = guard.look()
+    seen = guard.look() if client is None else guard.look_as(client)
     ctx = context(seen.client, locale=words.current_locale(state().settings.mfa_languages))
     token = door.mark().get("s")
     standing = guard.read_session(seen.client, token) if token and not seen.by_loader else None
