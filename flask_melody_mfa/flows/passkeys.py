@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from flask_melody_mfa.core import gate
 from flask_melody_mfa.core import passkeys as rules
 from flask_melody_mfa.core.codes import clean_name
 from flask_melody_mfa.core.errors import (
@@ -18,10 +17,7 @@ from flask_melody_mfa.core.errors import (
 )
 from flask_melody_mfa.core.passkeys import HeldPasskey
 from flask_melody_mfa.core.types import Account, Event, FactorKind, Method
-from flask_melody_mfa.flows import ceremonies, changes
-from flask_melody_mfa.flows.challenge import (
-    gate_facts,
-)
+from flask_melody_mfa.flows import ceremonies, changes, enough
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.passkey_making import (
     Added,
@@ -33,8 +29,9 @@ from flask_melody_mfa.flows.passkey_making import (
     may_be_automatic,
     start_enrollment,
 )
-from flask_melody_mfa.store import accounts
+from flask_melody_mfa.store import accounts, challenges
 from flask_melody_mfa.store import passkeys as store
+from flask_melody_mfa.store import sessions as session_store
 from flask_melody_mfa.store.log import record
 
 PASSKEY = FactorKind.PASSKEY
@@ -84,11 +81,14 @@ def rename(ctx: Context, account: Account, passkey_id: str, name: str) -> None:
     ctx.store.run(work)
 
 
-def remove(ctx: Context, account: Account, passkey_id: str) -> None:
-    """Take a passkey away.
+def remove(
+    ctx: Context, account: Account, passkey_id: str, *, session_id: str | None = None
+) -> None:
+    """Take a passkey away. `session_id`: of the session that does it.
 
-    Raises `NotFound` for one that is not there or not theirs, `Conflict` for the last proof that
-    the gate requires.
+    Nobody knows which passkey opened another session: so every other one that a passkey opened
+    ends, and those that it was proven in lose the proof. Raises `NotFound` for one that is not
+    there or not theirs, `Conflict` for the last proof that the gate requires.
     """
 
     def work(session: Session) -> tuple[Event, ...]:
@@ -97,10 +97,22 @@ def remove(ctx: Context, account: Account, passkey_id: str) -> None:
         before = accounts.read_holding(session, account.key)
         if not store.remove(session, account.key, passkey_id):
             raise NotFound
-        if is_needed(ctx, account, before):
-            raise Conflict
+        rest = replace(before, passkeys=before.passkeys - 1)
+        enough.check(ctx, account, rest)
+        ended = session_store.end_begun_by(
+            session, account.key, Method.PASSKEY, ctx.now, but=session_id
+        )
+        but = session_id if rest.passkeys else None
+        changes.forget_proofs(session, account.key, {PASSKEY}, but=but)
+        challenges.end_all(session, account.key, ctx.now)
         events = (
-            ctx.event("passkey_removed", account.key, factor=PASSKEY.value, passkey=passkey_id),
+            ctx.event(
+                "passkey_removed",
+                account.key,
+                factor=PASSKEY.value,
+                passkey=passkey_id,
+                sessions=ended,
+            ),
             *changes.follow(ctx, session, account.key, reason="passkey_removed"),
         )
         record(session, events)
@@ -109,21 +121,10 @@ def remove(ctx: Context, account: Account, passkey_id: str) -> None:
     ctx.tell(account, ctx.store.run(work))
 
 
-def is_needed(ctx: Context, account: Account, holding: accounts.Holding) -> bool:
-    """Whether the gate would not be content without this account's only passkey.
-
-    Asked of the app's own settings, for a sign-in by password: what it would have to set up then,
-    or could not prove any more, is what the passkey is needed for.
-    """
-    if holding.passkeys > 1:
-        return False
-    facts = gate_facts(ctx, account, replace(holding, passkeys=0), method=Method.PASSWORD)
-    match gate.next_step(ctx.settings, facts):
-        case gate.SetUp(may_skip=may_skip):
-            return not may_skip
-        case gate.Stuck():
-            return True
-    return False
+def is_removable(ctx: Context, account: Account, holding: accounts.Holding) -> bool:
+    """Whether the gate would be content with one passkey less."""
+    rest = replace(holding, passkeys=holding.passkeys - 1)
+    return enough.is_enough(ctx, account, rest)
 
 
 def signals(ctx: Context, account: Account) -> dict[str, Any] | None:
@@ -156,7 +157,7 @@ __all__ = [
     "by_session",
     "decline",
     "finish_enrollment",
-    "is_needed",
+    "is_removable",
     "listed",
     "may_be_automatic",
     "remove",

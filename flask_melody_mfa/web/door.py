@@ -2,8 +2,8 @@
 
 The browser's session holds one key of ours, `_mfa`: the token of an MFA session (`s`), of a
 challenge (`c`), of a visit to a policy (`p`), one that passkey ceremonies are bound to while nobody
-is signed in (`b`), the language chosen on our pages (`l`), and whether a fresh sign-in was asked for
-(`f`). Nothing else.
+is signed in (`b`), the language chosen on our pages (`l`), and whether a fresh sign-in was asked
+for (`f`). Nothing else.
 """
 
 from __future__ import annotations
