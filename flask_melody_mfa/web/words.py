@@ -146,6 +146,8 @@ REASONS = {
     "missing": mfa_lazy("This is missing."),
     "unknown": mfa_lazy("There is no such field here."),
     "type": mfa_lazy("This has the wrong type."),
+    "passkey": mfa_lazy("This is not the answer of a passkey."),
+    "name_required": mfa_lazy("Enter a name."),
     "too_short": mfa_lazy("This is too short."),
 }
 

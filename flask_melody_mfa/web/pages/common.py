@@ -19,9 +19,11 @@ from flask_melody_mfa.core.errors import (
     MfaError,
     MfaRequired,
     NotAuthenticated,
+    TooLarge,
 )
 from flask_melody_mfa.web import answers, door, words
 from flask_melody_mfa.web.lines import is_text
+from flask_melody_mfa.web.operation import LARGEST_BODY
 from flask_melody_mfa.web.page import (
     Page,
     cancel_url,
@@ -99,8 +101,8 @@ def view(function: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(**values: Any) -> BaseResponse:
         try:
             if request.method == "POST":
-                if request.content_length is not None and request.content_length > 65_536:
-                    return error_page(InvalidRequest({"form": "too_long"}), status=413)
+                if request.content_length is not None and request.content_length > LARGEST_BODY:
+                    raise TooLarge
                 check_csrf()
             failed: MfaError | None = g.get("_mfa_failed")
             if failed is not None:
@@ -114,7 +116,7 @@ def view(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def error_answer(error: MfaError) -> BaseResponse:
     """The answer to an error that no page shows within itself."""
-    if not answers.is_navigation():
+    if request.is_json or not answers.is_navigation():
         return answers.problem(error)
     match error:
         case ChallengeOver():
