@@ -21,10 +21,9 @@ class Holder(Person):
 
     def call(self, path: str, body: Any = None, **headers: str) -> TestResponse:
         """Post JSON as the script does."""
-        response = self.client.post(
+        return self.client.post(
             path, json={} if body is None else body, headers={**SCRIPT, **headers}
         )
-        return response
 
     def options(self, path: str, **body: Any) -> dict[str, Any]:
         """Begin a ceremony."""

@@ -94,8 +94,11 @@ def check_csrf() -> None:
         raise CsrfFailed from None
 
 
-def view(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a page: CSRF, errors as pages, headers. HEAD is answered as GET."""
+def view(function: Callable[..., Any], *, by_script: bool = False) -> Callable[..., Any]:
+    """Wrap a page: CSRF, errors as pages, headers. HEAD is answered as GET.
+
+    `by_script`: what is posted to it comes from a script of ours, which reads problems.
+    """
 
     @wraps(function)
     def wrapped(**values: Any) -> BaseResponse:
@@ -109,6 +112,8 @@ def view(function: Callable[..., Any]) -> Callable[..., Any]:
                 raise failed
             return secure(function(**values))
         except MfaError as error:
+            if by_script and request.method == "POST":
+                return secure(answers.problem(error))
             return secure(error_answer(error))
 
     return wrapped
@@ -116,7 +121,7 @@ def view(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def error_answer(error: MfaError) -> BaseResponse:
     """The answer to an error that no page shows within itself."""
-    if request.is_json or not answers.is_navigation():
+    if not answers.is_navigation():
         return answers.problem(error)
     match error:
         case ChallengeOver():

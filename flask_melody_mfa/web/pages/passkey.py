@@ -289,31 +289,25 @@ def related_origins() -> BaseResponse:
 
 def add_to_enroll(pages: Blueprint) -> None:
     """Add the set-up to the blueprint `mfa.enroll`."""
-    both = ["GET", "POST"]
-    pages.add_url_rule("/passkey", "passkey", common.view(making_page), methods=both)
-    for rule, endpoint, view in (
-        ("/passkey/options", "passkey_options", making_options),
-        ("/passkey/skip", "passkey_skip", skip),
-    ):
-        pages.add_url_rule(rule, endpoint, common.view(view), methods=["POST"])
+    page = common.view(making_page, by_script=True)
+    options = common.view(making_options, by_script=True)
+    pages.add_url_rule("/passkey", "passkey", page, methods=["GET", "POST"])
+    pages.add_url_rule("/passkey/options", "passkey_options", options, methods=["POST"])
+    pages.add_url_rule("/passkey/skip", "passkey_skip", common.view(skip), methods=["POST"])
 
 
 def add_to_challenge(pages: Blueprint) -> None:
     """Add the proof to the blueprint `mfa.challenge`."""
-    pages.add_url_rule("/passkey", "passkey", common.view(prove_page), methods=["GET", "POST"])
-    pages.add_url_rule(
-        "/passkey/options", "passkey_options", common.view(prove_options), methods=["POST"]
-    )
+    page = common.view(prove_page, by_script=True)
+    options = common.view(prove_options, by_script=True)
+    pages.add_url_rule("/passkey", "passkey", page, methods=["GET", "POST"])
+    pages.add_url_rule("/passkey/options", "passkey_options", options, methods=["POST"])
 
 
 def blueprint() -> Blueprint:
     """The blueprint `mfa.passkey`."""
     pages = Blueprint("passkey", __name__, url_prefix="/passkey")
     pages.add_url_rule("/sign-in", "sign_in", common.view(sign_in_page), methods=["GET"])
-    for rule, endpoint, view in (
-        ("/options", "options", sign_in_options),
-        ("/verify", "verify", verify),
-        ("/known", "known", known),
-    ):
-        pages.add_url_rule(rule, endpoint, common.view(view), methods=["POST"])
+    for name, view in (("options", sign_in_options), ("verify", verify), ("known", known)):
+        pages.add_url_rule(f"/{name}", name, common.view(view, by_script=True), methods=["POST"])
     return pages
