@@ -31,7 +31,8 @@ from flask_melody_mfa.web import (
     notify,
     policy_links,
 )
-from flask_melody_mfa.web.pages import blueprint
+from flask_melody_mfa.web.pages import blueprint, passkey
+from flask_melody_mfa.web.passkey_ui import passkey_ui
 from flask_melody_mfa.web.state import EXTENSION, Hooks, State, context, state
 from flask_melody_mfa.web.users import Users
 
@@ -86,6 +87,11 @@ class MelodyMFA:
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
         faces.register(app, settings)
+        if settings.related_origins:
+            app.add_url_rule(
+                "/.well-known/webauthn", "mfa.related_origins", passkey.related_origins
+            )
+        app.jinja_env.globals["mfa_passkey"] = passkey_ui
         app.url_value_preprocessors.setdefault(None, []).insert(
             0, partial(fresh_sign_in.observe, here)
         )
