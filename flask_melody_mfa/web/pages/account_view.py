@@ -56,7 +56,10 @@ class View:
             "outdated": found.outdated,
             "removable": found.removable,
             "rename_url": url("mfa.account.rename_factor") if found.kind is FactorKind.OTP else "",
-            "replace_url": url("mfa.account.replace_factor"),
+            # Codes by email go to the host's address: the same again would replace nothing.
+            "replace_url": url("mfa.account.replace_factor")
+            if found.kind is not FactorKind.EMAIL or found.outdated
+            else "",
             "remove_url": url("mfa.account.remove_factor"),
         }
 
@@ -73,7 +76,18 @@ class View:
         """The remembered devices, this one marked."""
         here = device.this_one(self._mine)
         found = devices.listed(self._mine.ctx, self._mine.account.key)
-        return [device.row(one, is_here=one.id == here) for one in found]
+        return [
+            {
+                "name": self.browser(one.user_agent),
+                "address": one_line(one.address or "", 64),
+                "since": self._times.day(one.created_at),
+                "until": self._times.day(one.expires_at),
+                "used": self._times.at(one.last_used_at or one.created_at),
+                "is_here": one.id == here,
+                "revoke_url": url_for("mfa.device.revoke", device_id=one.id),
+            }
+            for one in found
+        ]
 
     def session(self, found: flow.SessionView) -> Row:
         """A session."""
