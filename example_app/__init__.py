@@ -34,9 +34,13 @@ CONTENT_SECURITY_POLICY = (
 )
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Flask:
-    """The app, configured by `example_app/settings.py`, the environment and `config`."""
-    app = Flask(__name__, instance_relative_config=True)
+def create_app(config: Mapping[str, Any] | None = None, *, instance: Path | None = None) -> Flask:
+    """The app, configured by `example_app/settings.py`, the environment and `config`.
+
+    `instance`: the instance folder, where it is not the one that Flask would take.
+    """
+    where = None if instance is None else str(instance.absolute())
+    app = Flask(__name__, instance_path=where, instance_relative_config=True)
     configure(app, config or {})
     if app.debug:
         post_room.open_for(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,12 +14,17 @@ from example_app import create_app
 @click.command()
 @click.option("--port", default=5000, show_default=True, help="Where to listen, on localhost.")
 @click.option("--database-url", help="An SQLAlchemy URL. Default: SQLite in the instance folder.")
-def main(port: int, database_url: str | None) -> None:
+@click.option(
+    "--instance",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="A folder for the database and the secrets. Default: ./instance.",
+)
+def main(port: int, database_url: str | None, instance: Path | None) -> None:
     """Run Fernleaf on this machine, in debug mode."""
     config: dict[str, Any] = {"DEBUG": True}
     if database_url:
         config["SQLALCHEMY_DATABASE_URI"] = database_url
-    app = create_app(config)
+    app = create_app(config, instance=instance)
     app.config.setdefault("MFA_BASE_URL", f"http://localhost:{port}")
     with app.app_context():
         flask_migrate.upgrade()

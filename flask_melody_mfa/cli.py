@@ -6,6 +6,7 @@ import click
 from flask.cli import with_appcontext
 
 from flask_melody_mfa import cli_inspect
+from flask_melody_mfa.cli_clients import clients_group
 from flask_melody_mfa.cli_common import account_of, failing, show
 from flask_melody_mfa.cli_db import db_group
 from flask_melody_mfa.core.errors import MfaError
@@ -105,6 +106,7 @@ def prune(events_days: int | None, as_json: bool) -> None:
     show(pruning.prune(context(actor="cli"), events_days=events_days), as_json)
 
 
+mfa_group.add_command(clients_group)
 mfa_group.add_command(db_group)
 mfa_group.add_command(cli_inspect.explain)
 mfa_group.add_command(cli_inspect.doctor)

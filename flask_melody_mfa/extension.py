@@ -23,11 +23,11 @@ from flask_melody_mfa.web import (
     arrivals,
     decorators,
     deletions,
-    door,
     faces,
     fresh_sign_in,
     guard,
     notify,
+    page,
     policy_links,
 )
 from flask_melody_mfa.web.pages import blueprint
@@ -92,6 +92,7 @@ class MelodyMFA:
         app.before_request_funcs.setdefault(None, []).insert(
             0, partial(decorators.at_the_door, here)
         )
+        app.after_request_funcs.setdefault(None, []).insert(0, page.policy_at_last)
         app.jinja_env.globals.setdefault("mfa_status", decorators.mfa_status)
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)
@@ -237,11 +238,6 @@ class MelodyMFA:
 
     # Hooks
 
-    def check_password_of(self, user: Any, password: str) -> bool | None:
-        """Whether a password is right; None where the app has no way to tell."""
-        check = state().password_check(user)
-        return None if check is None else check(password)
-
     def describe_user(self, hook: H) -> H:
         """Hook: user → `Account`."""
         self._hooks.describe_user = hook
@@ -287,6 +283,16 @@ class MelodyMFA:
         self._hooks.vouches_for = hook
         return hook
 
+    def issue_token(self, hook: H) -> H:
+        """Hook: (user, client, proofs) → what an embedded sign-in ends in, JSON-able."""
+        self._hooks.issue_token = hook
+        return hook
+
+    def identify_token(self, hook: H) -> H:
+        """Hook: request → the user whose token it carries, or None."""
+        self._hooks.identify_token = hook
+        return hook
+
     def set_password_url(self, hook: H) -> H:
         """Hook: user → URL of the page where a new password is set, for after a recovery code."""
         self._hooks.set_password_url = hook
@@ -303,4 +309,4 @@ class MelodyMFA:
         return hook
 
 
-__all__ = ["MelodyMFA", "door"]
+__all__ = ["MelodyMFA"]

@@ -23,11 +23,22 @@ from flask_melody_mfa.core import otp
 from flask_melody_mfa.core.codes import new_token
 from flask_melody_mfa.core.types import FactorKind, Instant, Method, NewCredential, Proof
 from flask_melody_mfa.flows import challenge as challenges
+from flask_melody_mfa.flows import recovery
 from flask_melody_mfa.flows.enroll import add
 from flask_melody_mfa.flows.sign_in import add_session
 from flask_melody_mfa.store import accounts
 from flask_melody_mfa.web import door
 from flask_melody_mfa.web.state import State, context, state
+
+__all__ = [
+    "MFAClient",
+    "assert_requires_mfa",
+    "enroll",
+    "finish_sign_in",
+    "freeze",
+    "otp_code",
+    "outbox",
+]
 
 STEP: Instant = 30_000
 PAGE = {"Accept": "text/html"}
@@ -88,7 +99,7 @@ def make_session(app: Flask, user: Any, factors: Iterable[str] | None = None) ->
     with _pushed(app) as here:
         ctx = context()
         account = here.describe(user)
-        holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+        holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
         kinds = {FactorKind(kind) for kind in factors} if factors is not None else set()
         required = {
             kind
@@ -144,6 +155,11 @@ def enroll(user: Any, factor: str = "otp", *, destination: str | None = None) ->
     here.cache.drop_user(account.key)
 
 
+def recovery_codes(user: Any) -> tuple[str, ...]:
+    """Give a user new recovery codes, in place of any before; as they would be shown."""
+    return recovery.make(context(), _state_of().describe(user))
+
+
 def otp_code(user: Any) -> str:
     """A code of the user's authenticator that the server will accept next.
 
@@ -151,7 +167,7 @@ def otp_code(user: Any) -> str:
     """
     ctx = context()
     account = _state_of().describe(user)
-    holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     rows = holding.of(FactorKind.OTP)
     if not rows:
         raise LookupError("This user has no authenticator: call enroll(user, 'otp').")

@@ -10,6 +10,7 @@
     │   └── TokenRefused       no access token; with RFC 6749's own error
     ├── MfaRequired            401 mfa_required
     ├── WrongProof             401 invalid_code
+    │   └── InvalidPasskey     invalid_passkey
     ├── StepUpRequired         403 step_up_required
     ├── NobodyCan              403 stuck
     ├── Forbidden              403 forbidden
@@ -120,6 +121,12 @@ class WrongProof(MfaError):
     def __init__(self, hint: str | None = None) -> None:
         self.hint = hint
         super().__init__(self.code)
+
+
+class InvalidPasskey(WrongProof):
+    """A WebAuthn answer that does not hold, whatever is wrong with it: one answer for all."""
+
+    code = "invalid_passkey"
 
 
 class StepUpRequired(MfaError):

@@ -30,6 +30,13 @@ EMAILS_PER_DAY = 30
 SMS_PER_DAY = 10
 
 OTP_CREDENTIALS = 5
+PASSKEYS = 20
+
+CEREMONY: Instant = 5 * MINUTE
+"""Life of a WebAuthn challenge (Level 3 §15.1 recommends five to ten minutes)."""
+ADDRESS_CEREMONIES = 300
+ADDRESS_CEREMONIES_WINDOW: Instant = 10 * MINUTE
+"""Ceremonies that one address may begin without signing in: each view of a login form is one."""
 
 POLICY_VISIT: Instant = 30 * MINUTE
 """How long a visit to a policy page may take; what it changes asks for a fresh proof besides."""

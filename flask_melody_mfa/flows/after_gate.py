@@ -60,7 +60,7 @@ def prompts(ctx: Context, standing: Standing) -> tuple[FactorKind, ...]:
         or not is_strong(holding, method=standing.row.method, proofs=standing.proofs)
     ):
         return ()
-    if offers_passkey and ctx.store.run(lambda session: has_declined(session, holding.user_key)):
+    if offers_passkey and ctx.store.read(lambda session: has_declined(session, holding.user_key)):
         offers_passkey = False
     found = []
     if offers_passkey:

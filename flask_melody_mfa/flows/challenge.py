@@ -223,7 +223,9 @@ def owed_to_enroll(ctx: Context, account: Account, challenge: Challenge) -> gate
     if challenge.proofs:
         return gate.Satisfied()
     goal, holding = challenge.goal, challenge.holding
-    available = gate_facts(ctx, account, holding, method=challenge.row.method).available
+    available = set(gate_facts(ctx, account, holding, method=challenge.row.method).available)
+    if ctx.settings.allow_passkey_enrollment:
+        available.add(FactorKind.PASSKEY)
     # A code or number that is lost is replaced by one of its kind; a passkey by any of these.
     lost = {row.kind for row in holding.credentials if row.id == goal.replaces}
     kinds = tuple(kind for kind in FactorKind if kind in available and (not lost or kind in lost))
@@ -255,7 +257,7 @@ def load(ctx: Context, token: str) -> Challenge:
             raise ChallengeOver
         return read_challenge(session, row)
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def earned(session: Session, challenge: Challenge, now: Instant) -> tuple[Proof, ...]:

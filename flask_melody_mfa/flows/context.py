@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,7 +12,14 @@ from sqlalchemy.orm import Session
 from flask_melody_mfa.core import limits
 from flask_melody_mfa.core.codes import new_id
 from flask_melody_mfa.core.settings import Settings
-from flask_melody_mfa.core.types import Account, Event, FactorKind, Instant, Message
+from flask_melody_mfa.core.types import (
+    Account,
+    Credential,
+    Event,
+    FactorKind,
+    Instant,
+    Message,
+)
 from flask_melody_mfa.factors.base import Env, Factor
 from flask_melody_mfa.store import counters
 from flask_melody_mfa.store.database import Store
@@ -90,7 +97,8 @@ class Context:
     """What a flow may use.
 
     `deliver(message)` hands a code to its provider now and raises `NotDelivered`.
-    `tell(account, events)` is called after commit: signals, notices, cache.
+    `tell(account, events)` is called after commit: signals, notices, cache. `origins`: where
+    passkeys may be used, the app's and the client's own.
     """
 
     settings: Settings
@@ -106,11 +114,12 @@ class Context:
     user_agent: str | None = None
     locale: str | None = None
     origin_host: str | None = None
+    origins: tuple[str, ...] = ()
     can_mail: bool = False
     can_sms: bool = False
     actor: str = "user"
 
-    def env(self, subject: str) -> Env:
+    def env(self, subject: str, *, held: Sequence[Credential] = ()) -> Env:
         """What a factor may know."""
         return Env(
             settings=self.settings,
@@ -118,6 +127,8 @@ class Context:
             subject=subject,
             digest=self.vault.hasher.digest,
             origin_host=self.origin_host,
+            origins=self.origins,
+            held=held,
             locale=self.locale,
         )
 

@@ -29,7 +29,7 @@ from flask_melody_mfa.flows import changes, messages, tries
 from flask_melody_mfa.flows.challenge import ENROLL, Challenge, owed, with_proof
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import Finished, advance
-from flask_melody_mfa.store import accounts, challenges, credentials
+from flask_melody_mfa.store import accounts, challenges, credentials, statements
 from flask_melody_mfa.store.log import record
 from flask_melody_mfa.store.tables import CredentialRow
 
@@ -206,8 +206,7 @@ def add(
         if new.kind is FactorKind.EMAIL and address and address != new.destination:
             session.add(ctx.vault.seal_address(address, account.key, ctx.now))
         session.execute(delete(CredentialRow).where(CredentialRow.id == old.id))
-    session.add(ctx.vault.seal_credential(new, account.key, ctx.now))
-    session.flush()
+    statements.add(session, ctx.vault.seal_credential(new, account.key, ctx.now))
     accounts.free_factor(session, account.key, [new.kind])
     if new.kind in holding.must_set_up:
         rest = holding.must_set_up - {new.kind}

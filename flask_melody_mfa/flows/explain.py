@@ -54,7 +54,7 @@ class Explanation:
 
 def explain(ctx: Context, account: Account, *, method: str = Method.PASSWORD) -> Explanation:
     """The decision for a new sign-in of this account at this context's client."""
-    holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     facts = gate_facts(ctx, account, holding, method=method)
     return Explanation(
         step=gate.next_step(ctx.settings, facts),

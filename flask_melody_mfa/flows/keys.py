@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.flows.context import Context
-from flask_melody_mfa.store.accounts import rows_changed
 from flask_melody_mfa.store.log import record
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import (
     Address,
     ChallengeRow,
@@ -48,7 +48,7 @@ def status(ctx: Context) -> dict[str, int]:
                 counts[key_id] = counts.get(key_id, 0) + number
         return counts
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def rotate(ctx: Context) -> int:
@@ -87,7 +87,7 @@ def batch(ctx: Context, table: Any) -> Callable[[Session], int]:
             .limit(BATCH)
         ).all()
         for row in rows:
-            user = getattr(row, "user_key", "")
+            user = getattr(row, "user_key", "") or ""
             bound = {"table": table.__tablename__, "column": "sealed", "row": row.id, "user": user}
             plain = sealer.open(row.sealed, key_id=row.key_id, **bound)
             rows_changed(

@@ -17,8 +17,8 @@ from flask_melody_mfa.core.codes import new_id
 from flask_melody_mfa.core.types import HOUR, MINUTE, Account, Event, FactorKind, Instant
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.store import credentials
-from flask_melody_mfa.store.accounts import rows_changed
 from flask_melody_mfa.store.log import record
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import CredentialRow, NoticeRow
 
 LEASE: Instant = 5 * MINUTE
@@ -166,7 +166,7 @@ def due(ctx: Context, *, most: int = 50) -> tuple[str, ...]:
             )
         )
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def as_json(event: Event) -> dict[str, Any]:

@@ -169,7 +169,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
         raise NotConfigured
     if not account.active:
         return False
-    holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     tries.check_lock(ctx, holding)
     held = [ctx.vault.open_credential(row) for row in holding.of(kind)]
     if not held or kind in holding.disabled:
@@ -206,7 +206,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
 
 def status(ctx: Context, account: Account) -> dict[str, Any]:
     """What the operator may know of an account; never a secret, destinations masked."""
-    from_store = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    from_store = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     locked = from_store.locked_until
     return {
         "user_key": account.key,

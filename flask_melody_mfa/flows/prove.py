@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -15,16 +17,20 @@ from flask_melody_mfa.core.errors import (
     NobodyCan,
     WrongProof,
 )
+from flask_melody_mfa.core.passkeys import AcceptedPasskey
 from flask_melody_mfa.core.types import (
+    FACTOR_ORDER,
     Accepted,
     Account,
     Answer,
     Credential,
     Event,
     FactorKind,
+    Kept,
+    Method,
     Proof,
 )
-from flask_melody_mfa.flows import messages, recovery, tries
+from flask_melody_mfa.flows import ceremonies, messages, recovery, tries
 from flask_melody_mfa.flows.challenge import (
     Challenge,
     gate_facts,
@@ -85,6 +91,8 @@ def allowed(step: gate.Prove, kind: FactorKind) -> bool:
 
 def held(ctx: Context, challenge: Challenge, kind: FactorKind) -> tuple[Credential, ...]:
     """The opened credentials of a factor. Raises `CannotOpen`."""
+    if kind is FactorKind.PASSKEY:
+        return ceremonies.held(ctx, challenge.row.user_key)
     return tuple(ctx.vault.open_credential(row) for row in challenge.holding.of(kind))
 
 
@@ -115,6 +123,17 @@ def send_preferred(ctx: Context, account: Account, challenge: Challenge, step: g
         send(ctx, account, challenge, kind)
 
 
+def start_passkey(ctx: Context, account: Account, challenge: Challenge) -> Mapping[str, Any]:
+    """Options for proving a passkey. Raises `Conflict`, `NobodyCan`, `Locked`, `Forbidden`."""
+    if not account.active:
+        raise Forbidden
+    step = wanted(ctx, account, challenge)
+    if not allowed(step, FactorKind.PASSKEY):
+        raise Conflict
+    tries.check_lock(ctx, challenge.holding)
+    return ceremonies.begin_proof(ctx, account, challenge.row.id)
+
+
 def prove(
     ctx: Context, account: Account, challenge: Challenge, kind: FactorKind, answer: Answer
 ) -> Finished | None:
@@ -131,13 +150,16 @@ def prove(
         raise Conflict
     row = challenge.row
     credentials_held = held(ctx, challenge, kind)
-    kept = ctx.vault.open_kept(row) if row.code_kind == kind.value else {}
+    kept: Kept = ctx.vault.open_kept(row) if row.code_kind == kind.value else {}
     tries.charge(ctx, account.key, kind, row)
     try:
+        if kind is FactorKind.PASSKEY:
+            kept = ceremonies.spend_proof(ctx, account.key, row.id, answer)
         accepted = ctx.factors[kind].finish_proof(ctx.env(row.id), credentials_held, kept, answer)
         wished = with_wish(challenge, step, kind, answer)
         finished = accept(ctx, account, wished, step, accepted)
-    except WrongProof:
+    except WrongProof as error:
+        ceremonies.tell_of_clone(ctx, account, error)
         over = tries.fail(ctx, account, kind, row)
         if over.challenge:
             raise tries.LastTry(locked=over.locked) from None
@@ -201,6 +223,9 @@ def claim(
     ctx: Context, session: Session, account: Account, challenge: Challenge, accepted: Accepted
 ) -> None:
     """Spend what the proof was made of. Raises `WrongProof` when it was spent already."""
+    if isinstance(accepted, AcceptedPasskey):
+        ceremonies.claim(ctx, session, account.key, accepted, vouched=is_vouched_for(challenge))
+        return
     if accepted.recovery_code is not None:
         code_hash = ctx.vault.recovery_code_hash(account.key, accepted.recovery_code)
         if not recovery_codes.spend(session, account.key, code_hash, ctx.now):
@@ -218,3 +243,10 @@ def claim(
         session, account.key, accepted.credential_id, ctx.now
     ):
         raise WrongProof
+
+
+def is_vouched_for(challenge: Challenge) -> bool:
+    """Whether something beside a passkey proved in this challenge who it is."""
+    if challenge.row.method in (Method.PASSWORD, Method.EXTERNAL):
+        return True
+    return any(proof.is_own and proof.kind in FACTOR_ORDER for proof in challenge.proofs)

@@ -96,6 +96,7 @@ def read(ctx: Context, token: str) -> Standing | None:
     A client from the database is read with it: see `Standing.client`.
     """
     beside = ctx.client if is_stored(ctx) else None
+    idle = ctx.settings.mfa_session_idle_seconds
 
     def work(session: Session) -> Standing | None:
         found = sessions.find_with_holding(session, ctx.vault.token_hash(token), beside)
@@ -103,12 +104,11 @@ def read(ctx: Context, token: str) -> Standing | None:
             return None
         row, holding, client_row = found
         standing = replace(stand(ctx, row, holding), client=opened(client_row))
-        idle = ctx.settings.mfa_session_idle_seconds
         if idle and standing.satisfied and abs(ctx.now - row.used_at) > IDLE_WRITE:
             sessions.change(session, row, used_at=ctx.now)
         return standing
 
-    return ctx.store.run(work)
+    return ctx.store.run(work) if idle else ctx.store.read(work)
 
 
 def would_owe(ctx: Context, account: Account, *, method: str = Method.PASSWORD) -> gate.Step:
@@ -117,7 +117,7 @@ def would_owe(ctx: Context, account: Account, *, method: str = Method.PASSWORD) 
     def work(session: Session) -> Holding:
         return accounts.read_holding(session, account.key)
 
-    holding = ctx.store.run(work)
+    holding = ctx.store.read(work)
     return gate.next_step(ctx.settings, gate_facts(ctx, account, holding, method=method))
 
 

@@ -33,6 +33,7 @@ from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.store import accounts, challenges, sessions
 from flask_melody_mfa.store.accounts import Holding
 from flask_melody_mfa.store.log import plain, record
+from flask_melody_mfa.store.statements import add
 from flask_melody_mfa.store.tables import ChallengeRow, SessionRow
 
 
@@ -80,8 +81,11 @@ def begin(
     next_url: str | None = None,
     replaces: str | None = None,
     device_token: str | None = None,
+    proofs: tuple[Proof, ...] = (),
 ) -> Begun | Finished | Refused:
     """Answer a `login_user`: a session when nothing is owed, else a challenge.
+
+    `proofs`: what was proven in place of the password.
 
     `replaces`: the token of a challenge in the same browser that this sign-in puts aside.
     `device_token`: that of the browser's remembered device; used up where a proof is owed.
@@ -108,8 +112,9 @@ def begin(
             cover = devices.cover(ctx, session, holding, device_token)
             facts = gate_facts(ctx, account, holding, method=method, proofs=cover.proofs)
             step = gate.next_step(ctx.settings, facts)
+        proven = (*proofs, *cover.proofs)
         if isinstance(step, gate.Satisfied):
-            made = add_session(ctx, session, account.key, method, token, cover.proofs)
+            made = add_session(ctx, session, account.key, method, token, proven)
             signed_in = ctx.event("signed_in", account.key, method=method, device=cover.device_id)
             events = (*cover.events, signed_in)
             record(session, events)
@@ -118,19 +123,19 @@ def begin(
                 parked=parked,
                 next_url=next_url,
                 device=cover.issued,
-                standing=satisfied(made, holding, cover.proofs),
+                standing=satisfied(made, holding, proven),
             )
             return finished, events
         goal = Goal(device=cover.device_id)
         row = new_row(ctx, account.key, SIGN_IN, method, token, next_url)
         row.parked = parked_from(parked)
-        row.proofs = proofs_to_text(cover.proofs)
+        row.proofs = proofs_to_text(proven)
         row.goal = goal.to_text()
         session.add(row)
         session.flush()
         events = (*cover.events, ctx.event("challenge_started", account.key, method=method))
         record(session, events)
-        challenge = Challenge(row=row, holding=holding, proofs=cover.proofs, goal=goal)
+        challenge = Challenge(row=row, holding=holding, proofs=proven, goal=goal)
         return Begun(token=token, challenge=challenge, step=step, device=cover.issued), events
 
     outcome, events = ctx.store.run(work)
@@ -167,8 +172,7 @@ def begin_on_session(
         step = owed(ctx, account, challenge)
         if isinstance(step, gate.SignIn):
             return Refused(), ()
-        session.add(row)
-        session.flush()
+        add(session, row)
         events = (ctx.event("challenge_started", account.key, method=method, purpose=purpose),)
         record(session, events)
         return Begun(token=token, challenge=challenge, step=step), events
@@ -220,8 +224,7 @@ def add_session(
         address=plain(ctx.address, 64),
         user_agent=plain(ctx.user_agent),
     )
-    session.add(row)
-    session.flush()
+    add(session, row)
     return row
 
 

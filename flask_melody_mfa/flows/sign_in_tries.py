@@ -25,19 +25,23 @@ def charge(ctx: Context, login: str) -> None:
     Raises `Throttled`: after `MFA_SIGN_IN_THRESHOLD` failures of a login text in 15 minutes,
     or 30 of a network address in 10, over all of them.
     """
-    name = ctx.vault.name(WHAT, same_login(login))
+    ctx.store.run(lambda session: count(ctx, session, login))
 
-    def work(session: Session) -> None:
-        left = ctx.address_limits.left_until(
-            ctx, session, WHAT, limits.ADDRESS_FAILURES, limits.ADDRESS_FAILURES_WINDOW
-        )
-        left = left or counters.count(
-            session, name, ctx.now, limits.SIGN_IN_WINDOW, ctx.settings.mfa_sign_in_threshold
-        )
-        if left:
-            raise Throttled(limits.seconds(left))
 
-    ctx.store.run(work)
+def count(ctx: Context, session: Session, login: str) -> None:
+    """The same, as part of a transaction that is committed before anything is judged."""
+    left = ctx.address_limits.left_until(
+        ctx, session, WHAT, limits.ADDRESS_FAILURES, limits.ADDRESS_FAILURES_WINDOW
+    )
+    left = left or counters.count(
+        session,
+        ctx.vault.name(WHAT, same_login(login)),
+        ctx.now,
+        limits.SIGN_IN_WINDOW,
+        ctx.settings.mfa_sign_in_threshold,
+    )
+    if left:
+        raise Throttled(limits.seconds(left))
 
 
 def refund(ctx: Context, login: str) -> None:

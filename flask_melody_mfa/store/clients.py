@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.clients import Client, in_order
 from flask_melody_mfa.core.types import Instant
-from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import AccessToken, ClientRow, ClientSecret
 
 

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.types import FactorKind, Instant
-from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import Address, CredentialRow, Passkey
+
+CLAIM_STEP = (
+    update(CredentialRow)
+    .where(
+        CredentialRow.id == bindparam("credential"),
+        CredentialRow.user_key == bindparam("key"),
+        (CredentialRow.last_step.is_(None)) | (CredentialRow.last_step < bindparam("step")),
+    )
+    .values(last_step=bindparam("step"), last_used_at=bindparam("now"))
+)
 
 
 def claim_step(
@@ -18,14 +28,7 @@ def claim_step(
     """Spend an authenticator's time step: it only ever goes up (RFC 6238 §5.2)."""
     return bool(
         rows_changed(
-            session,
-            update(CredentialRow)
-            .where(
-                CredentialRow.id == credential_id,
-                CredentialRow.user_key == user_key,
-                (CredentialRow.last_step.is_(None)) | (CredentialRow.last_step < step),
-            )
-            .values(last_step=step, last_used_at=now),
+            session, CLAIM_STEP, credential=credential_id, key=user_key, step=step, now=now
         )
     )
 

@@ -11,6 +11,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from sqlalchemy import create_engine
@@ -121,6 +122,13 @@ class Store:
 
         Raises what `work` raises (after rolling back), `HostBlocks`, or `Unavailable`.
         """
+        return self._patiently(work, commit=True)
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run `work`, which only asks, in one transaction without a commit. Raises as `run`."""
+        return self._patiently(work, commit=False)
+
+    def _patiently(self, work: Callable[[Session], T], *, commit: bool) -> T:
         if not self.shared and self._host_writes():
             log.error(
                 "The app's database session holds uncommitted writes while MFA must write; on "
@@ -131,7 +139,7 @@ class Store:
         for attempt in range(TRIES):
             began = time.monotonic()
             try:
-                return self._once(work)
+                return self._once(work, commit=commit)
             except DBAPIError as error:
                 if _is_missing(error):
                     log.error(
@@ -149,13 +157,12 @@ class Store:
             time.sleep(random.uniform(0.005, 0.02) * (attempt + 1))
         raise AssertionError("unreachable")
 
-    def _once(self, work: Callable[[Session], T]) -> T:
-        if not self.shared:
-            with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
-                result = work(session)
-                session.commit()
-                return result
-        with self._lock, Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+    def _once(self, work: Callable[[Session], T], *, commit: bool) -> T:
+        with (
+            self._lock if self.shared else nullcontext(),
+            Session(self.engine, expire_on_commit=False, autoflush=False) as session,
+        ):
             result = work(session)
-            session.commit()
+            if commit:
+                session.commit()
             return result

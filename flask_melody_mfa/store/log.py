@@ -19,11 +19,16 @@ def plain(text: str | None, limit: int = PRINTABLE_LIMIT) -> str | None:
     """One line of stored text: control characters and lone surrogates spelled out, cut."""
     if text is None:
         return None
+    if text.isprintable():
+        return text[:limit]
     safe = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text[:limit]
     )
     return safe[:limit]
+
+
+WRITE = insert(EventRow)
 
 
 def record(session: Session, events: Iterable[Event]) -> None:
@@ -44,7 +49,7 @@ def record(session: Session, events: Iterable[Event]) -> None:
         for event in events
     ]
     if rows:
-        session.execute(insert(EventRow), rows)
+        session.connection().execute(WRITE, rows)
 
 
 def of_user(

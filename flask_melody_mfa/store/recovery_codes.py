@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.codes import new_id
 from flask_melody_mfa.core.types import Instant
-from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import RecoveryCode
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.types import FactorKind, Instant
 from flask_melody_mfa.store import accounts
-from flask_melody_mfa.store.accounts import Holding, kinds_of, rows_changed
+from flask_melody_mfa.store.accounts import Holding, kinds_of
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import (
     ClientRow,
     CredentialRow,
@@ -19,41 +20,45 @@ from flask_melody_mfa.store.tables import (
     User,
 )
 
+FIND = select(SessionRow).where(SessionRow.token_hash == bindparam("token"))
+
 
 def find(session: Session, token_hash: str) -> SessionRow | None:
     """The session of a token, ended or not."""
-    return session.scalars(
-        select(SessionRow).where(SessionRow.token_hash == token_hash)
-    ).one_or_none()
+    return session.scalars(FIND, {"token": token_hash}).one_or_none()
+
+
+FIND_WITH_HOLDING = (
+    select(
+        SessionRow,
+        User,
+        CredentialRow.kind,
+        FactorState.kind,
+        *accounts.usable_beside(SessionRow.user_key),
+    )
+    .outerjoin(User, User.user_key == SessionRow.user_key)
+    .outerjoin(CredentialRow, CredentialRow.user_key == SessionRow.user_key)
+    .outerjoin(
+        FactorState,
+        and_(FactorState.user_key == SessionRow.user_key, FactorState.disabled_at.is_not(None)),
+    )
+    .where(SessionRow.token_hash == bindparam("token"))
+)
+
+
+FIND_WITH_CLIENT = FIND_WITH_HOLDING.add_columns(ClientRow).outerjoin(
+    ClientRow, ClientRow.id == bindparam("client")
+)
 
 
 def find_with_holding(
     session: Session, token_hash: str, client: str | None = None
 ) -> tuple[SessionRow, Holding, ClientRow | None] | None:
     """A session, what its account holds, and a stored client: in one statement, for the guard."""
-    statement = (
-        select(
-            SessionRow,
-            User,
-            CredentialRow.kind,
-            FactorState.kind,
-            *accounts.usable_beside(SessionRow.user_key),
-            *([ClientRow] if client is not None else []),
-        )
-        .outerjoin(User, User.user_key == SessionRow.user_key)
-        .outerjoin(CredentialRow, CredentialRow.user_key == SessionRow.user_key)
-        .outerjoin(
-            FactorState,
-            and_(
-                FactorState.user_key == SessionRow.user_key,
-                FactorState.disabled_at.is_not(None),
-            ),
-        )
-        .where(SessionRow.token_hash == token_hash)
-    )
-    if client is not None:
-        statement = statement.outerjoin(ClientRow, ClientRow.id == client)
-    rows = session.execute(statement).all()
+    if client is None:
+        rows = session.execute(FIND_WITH_HOLDING, {"token": token_hash}).all()
+    else:
+        rows = session.execute(FIND_WITH_CLIENT, {"token": token_hash, "client": client}).all()
     if not rows:
         return None
     row: SessionRow = rows[0][0]

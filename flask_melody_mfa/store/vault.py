@@ -109,7 +109,8 @@ class Vault:
 
     def open_json(self, table: str, row: Any) -> dict[str, Any]:
         """The mapping that a row's column `sealed` holds. Raises `CannotOpen`."""
-        kept: dict[str, Any] = json.loads(self._open(table, "sealed", row.id, row.user_key, row))
+        user = row.user_key or ""
+        kept: dict[str, Any] = json.loads(self._open(table, "sealed", row.id, user, row))
         return kept
 
     def _seal(self, table: str, column: str, row: str, user: str, plain: bytes) -> bytes:

@@ -20,7 +20,7 @@ from flask_melody_mfa.core.errors import (
 )
 from flask_melody_mfa.web import door, words
 from flask_melody_mfa.web.state import state
-from flask_melody_mfa.web.urls import same_origin_path
+from flask_melody_mfa.web.urls import safe_path, same_origin_path
 
 PAGE = "text/html"
 
@@ -62,12 +62,19 @@ def is_form_post() -> bool:
 
 def this_path() -> str | None:
     """The path and query of this request, as something to come back to."""
-    return same_origin_path(request.full_path.rstrip("?"), request.host_url)
+    return safe_path(request.full_path.rstrip("?"))
 
 
 def referring_path() -> str | None:
     """Where the request came from, if that is a page of this origin."""
-    return same_origin_path(request.headers.get("Referer"), request.host_url)
+    return path_here(request.headers.get("Referer"))
+
+
+def path_here(url: str | None) -> str | None:
+    """A URL of this origin as a path, or None."""
+    if url and url[0] == "/":
+        return safe_path(url)
+    return same_origin_path(url, request.host_url)
 
 
 def problem(error: MfaError, **extra: Any) -> Response:
@@ -122,14 +129,17 @@ def login_url(next_path: str | None = None) -> str:
     return target
 
 
-def login_endpoints() -> set[str]:
-    """The endpoints of the host's login views."""
+def login_views() -> set[str]:
+    """The host's login views, by endpoint or by path, as Flask-Login knows them."""
     manager = door.login_manager()
-    if manager is None:
-        return set()
     views = {getattr(manager, "login_view", None)}
     views.update((getattr(manager, "blueprint_login_views", None) or {}).values())
-    return {view for view in views if view and "/" not in view}
+    return {view for view in views if view}
+
+
+def is_login_view(endpoint: str) -> bool:
+    """Whether this request goes to a login view of the host's."""
+    return bool(login_views() & {endpoint, request.path})
 
 
 def to_login(next_path: str | None = None, message: str | None = None) -> BaseResponse:

@@ -15,9 +15,9 @@ from flask_melody_mfa.core.errors import MfaError, MfaRequired
 from flask_melody_mfa.core.types import Account, Method
 from flask_melody_mfa.flows import prove, sign_in
 from flask_melody_mfa.web import answers, device_cookie, door, guard, words
-from flask_melody_mfa.web.guard import At, Seen
+from flask_melody_mfa.web.proxies import kept
+from flask_melody_mfa.web.seen import ANONYMOUS, At, Seen
 from flask_melody_mfa.web.state import context, state
-from flask_melody_mfa.web.urls import same_origin_path
 from flask_melody_mfa.web.view_client import client_of_view
 
 log = logging.getLogger("flask_melody_mfa")
@@ -25,9 +25,12 @@ log = logging.getLogger("flask_melody_mfa")
 
 @dataclass(slots=True, kw_only=True)
 class Arrival:
-    """A `login_user` in this request, to be answered after the view has returned."""
+    """A `login_user` in this request, to be answered after the view has returned.
 
-    account: Account
+    `account`: or what kept it from being known.
+    """
+
+    account: Account | MfaError
     parked: dict[str, Any] = field(repr=False)
     method: str
     client: str | None = None
@@ -36,29 +39,38 @@ class Arrival:
 
 def arrived(_app: Any, *, user: Any, **_: Any) -> None:
     """Flask-Login's `user_logged_in`: hold its fields back. Writes nothing."""
+    if g.pop("_mfa_satisfied", False):
+        return  # `arrive_satisfied` brings the session with it
     here = state()
-    account = here.describe(user)
-    seen: Seen | None = g.get("_mfa_seen")
-    standing = seen.standing if seen is not None else None
-    if (
-        seen is not None
-        and seen.at is At.SATISFIED
-        and standing is not None
-        and standing.row.user_key == account.key
-        and (standing.holding.enrolled or standing.holding.passkeys)
-    ):
-        return  # the same user again, in a session that proved something: nothing changes
-    first = "_mfa_arrival" not in g
-    method = g.pop("_mfa_method", Method.PASSWORD)
-    g._mfa_arrival = Arrival(
+    try:
+        account: Account | MfaError = here.describe(user)
+    except MfaError as error:
+        account = error  # it is told after the view, as if the database had failed there
+    if isinstance(account, Account) and proved_already(account):
+        return
+    found = kept()
+    first = "_mfa_arrival" not in found
+    method = found.pop("_mfa_method", Method.PASSWORD)
+    found._mfa_arrival = Arrival(
         account=account,
         parked=door.park() if here.settings.mfa_guard else {},
         method=method,
-        client=g.pop("_mfa_client", None),
-        next_url=g.pop("_mfa_next", None),
+        client=found.pop("_mfa_client", None),
+        next_url=found.pop("_mfa_next", None),
     )
     if first:
         after_this_request(conclude)
+
+
+def proved_already(account: Account) -> bool:
+    """Whether this is the user of a session that proved something: then nothing changes."""
+    seen: Seen | None = g.get("_mfa_seen")
+    standing = seen.standing if seen is not None and seen.at is At.SATISFIED else None
+    return (
+        standing is not None
+        and standing.row.user_key == account.key
+        and bool(standing.holding.enrolled or standing.holding.passkeys)
+    )
 
 
 def conclude(response: BaseResponse) -> Any:
@@ -69,23 +81,27 @@ def conclude(response: BaseResponse) -> Any:
     here = state()
     location = response.headers.get("Location")
     if arrival.next_url is None and 300 <= response.status_code < 400:
-        arrival.next_url = same_origin_path(location, request.host_url)
+        arrival.next_url = answers.path_here(location)
     held = door.mark()
     door.set_mark(f=None)
     if here.settings.mfa_guard:
         arrival.parked.update(door.park_messages() | door.login_view())
+    account = arrival.account
     try:
-        arrival.client = arrival.client or client_of_view(here, lambda: arrival.account)
+        if isinstance(account, MfaError):
+            raise account
+        arrival.client = arrival.client or client_of_view(here, lambda: account)
         if held.get("s"):
             sign_in.sign_out(context(), held["s"])
+        ctx, since = context(arrival.client), here.cache.since()
         outcome = sign_in.begin(
-            context(arrival.client),
-            arrival.account,
+            ctx,
+            account,
             method=arrival.method,
-            parked=arrival.parked,
+            parked=arrival.parked | door.remembered_wish(arrival.parked),
             next_url=arrival.next_url,
             replaces=held.get("c"),
-            device_token=device_cookie.read(arrival.account.key),
+            device_token=device_cookie.read(account.key),
         )
     except MfaError as error:
         door.sign_out_here()
@@ -95,20 +111,27 @@ def conclude(response: BaseResponse) -> Any:
         case sign_in.Finished():
             door.put_back(arrival.parked)
             door.set_mark(s=outcome.token, c=None)
-            guard.look_again(Seen(at=At.SATISFIED, client=arrival.client, account=arrival.account))
-            device_cookie.write(response, arrival.account.key, outcome.device)
+            guard.remember_new(ctx, outcome, since)
+            guard.look_again(Seen(at=At.SATISFIED, client=arrival.client, account=account))
+            device_cookie.write(response, account.key, outcome.device)
             return response
         case sign_in.Refused():
             door.sign_out_here()
             return answers.to_login(None, guard.PLEASE_SIGN_IN)
         case sign_in.Begun():
-            answer = hold_back(response, arrival, outcome, guarded=here.settings.mfa_guard)
-            device_cookie.write(answer, arrival.account.key, outcome.device)
+            guarded = here.settings.mfa_guard
+            answer = hold_back(response, arrival, account, outcome, guarded=guarded)
+            device_cookie.write(answer, account.key, outcome.device)
             return answer
 
 
 def hold_back(
-    response: BaseResponse, arrival: Arrival, begun: sign_in.Begun, *, guarded: bool
+    response: BaseResponse,
+    arrival: Arrival,
+    account: Account,
+    begun: sign_in.Begun,
+    *,
+    guarded: bool,
 ) -> BaseResponse:
     """Keep the user out until the challenge is done, and send the first code."""
     door.set_mark(s=None, c=begun.token)
@@ -117,22 +140,23 @@ def hold_back(
         door.be_anonymous()
         guard.look_again(Seen(at=At.PENDING, client=arrival.client))
     if request.method == "POST" and response.status_code < 400:
-        send_first(arrival, begun)
+        send_first(arrival.client, account, begun)
     if not guarded:
         return response
+    response.close()
     if 300 <= response.status_code < 400 or response.mimetype == answers.PAGE:
         target = url_for("mfa.challenge.start", next=arrival.next_url)
         return answers.no_store(redirect(target, 303 if request.method != "GET" else 302))
     return answers.problem(MfaRequired(), challenge_url=url_for("mfa.challenge.start"))
 
 
-def send_first(arrival: Arrival, begun: sign_in.Begun) -> None:
+def send_first(client: str | None, account: Account, begun: sign_in.Begun) -> None:
     """Send the first message, where a code is the first thing owed. A failure shows on the page."""
     if not isinstance(begun.step, gate.Prove):
         return
-    ctx = context(arrival.client, locale=words.current_locale(state().settings.mfa_languages))
+    ctx = context(client, locale=words.current_locale(state().settings.mfa_languages))
     try:
-        prove.send_preferred(ctx, arrival.account, begun.challenge, begun.step)
+        prove.send_preferred(ctx, account, begun.challenge, begun.step)
     except MfaError as error:
         log.info("The first code was not sent: %s", error.code)
 
@@ -142,7 +166,7 @@ def departed(_app: Any, **_: Any) -> None:
     g.pop("_mfa_arrival", None)
     held = door.mark()
     door.set_mark(s=None, c=None)
-    guard.look_again(guard.ANONYMOUS)
+    guard.look_again(ANONYMOUS)
     if held.get("s") or held.get("c"):
         g._mfa_departed = held
         after_this_request(close)
@@ -161,6 +185,28 @@ def close(response: BaseResponse) -> Any:
     return response
 
 
+def session_token() -> str | None:
+    """The token of this browser's MFA session."""
+    return door.mark().get("s")
+
+
+def arrive_satisfied(user: Any, token: str) -> None:
+    """Sign a user in who finished a sign-in elsewhere: `token` is of the satisfied session.
+
+    A new session of the browser's: whoever was signed in here before is signed out.
+    """
+    held = door.mark()
+    if held.get("s"):
+        sign_in.sign_out(context(), held["s"])
+    if held.get("c"):
+        sign_in.cancel(context(), held["c"])
+    door.park()
+    door.rotate()
+    g._mfa_satisfied = True
+    login_user(user)
+    door.set_mark(s=token, c=None)
+
+
 def sign_in_now(
     user: Any,
     *,
@@ -170,7 +216,7 @@ def sign_in_now(
     method: str,
 ) -> BaseResponse:
     """What `mfa.sign_in` does: `login_user`, with a method, a client and a target."""
-    target = same_origin_path(next_url, request.host_url)
+    target = answers.path_here(next_url)
     g._mfa_method = Method(method)
     g._mfa_client = client
     g._mfa_next = target

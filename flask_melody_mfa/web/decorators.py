@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any, TypeVar, overload
 
 from flask import Flask, redirect, request, url_for
+from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -27,7 +28,7 @@ from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Goal
 from flask_melody_mfa.flows.sessions import Requirement
 from flask_melody_mfa.web import answers, door, faces, fresh_sign_in, guard
-from flask_melody_mfa.web.guard import At, Seen
+from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import State, context, state
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -145,7 +146,8 @@ def refuse(asked: Requirement) -> Any:
         if seen.at is not At.SATISFIED:
             guard.look_again(seen)
             door.be_anonymous()
-    if seen.at is At.ANONYMOUS:
+    if seen.at is At.ANONYMOUS or (seen.at is At.SATISFIED and not current_user.is_authenticated):
+        # Satisfied, as this process remembers it; but Flask-Login finds nobody any more.
         if answers.is_page_request():
             return answers.to_login(answers.this_path())
         return answers.problem(NotAuthenticated())

@@ -10,13 +10,14 @@ import logging
 import weakref
 from typing import Any
 
-from flask import current_app, has_app_context
+from flask import current_app, g, has_app_context
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.errors import MfaError
 from flask_melody_mfa.core.types import Account
 from flask_melody_mfa.flows import people
+from flask_melody_mfa.web import door
 from flask_melody_mfa.web.state import EXTENSION, context, state
 
 log = logging.getLogger("flask_melody_mfa")
@@ -74,3 +75,10 @@ def follow(session: Session) -> None:
             state().cache.drop_user(key)
         except MfaError as error:
             log.error("MFA data of a deleted user remain (%s); run flask mfa erase", error.code)
+
+
+def put_out(account: Account) -> None:
+    """An account that is inactive came with a session: what it has ends here, and everywhere."""
+    people.deactivated(context(actor="host"), account)
+    door.sign_out_here()
+    g._mfa_out = True

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import current_app, g, request, session
+from flask import Request, current_app, g, request, session
 from flask.sessions import session_json_serializer
+from flask_login import decode_cookie
 
 from flask_melody_mfa.web.proxies import this_app, this_session
 
@@ -54,23 +55,22 @@ def login_manager() -> Any:
     return getattr(this_app(), "login_manager", None)
 
 
-def begin_request() -> None:
-    """Forget what an earlier request left in `g`.
+def begin_request(this: Request, found: Any) -> None:
+    """Forget what an earlier request left in `found`, which is `g`.
 
     `g` lives as long as the app context, and tests that push one make many requests in it.
     """
-    this = request._get_current_object()  # type: ignore[attr-defined]
-    before = g.get("_mfa_request")
+    before = found.get("_mfa_request")
     if before is this:
         return
     if before is not None:
-        if "_mfa_hidden" in g:
-            g.pop("_login_user", None)
-        for name in [name for name in g if name.startswith("_mfa_")]:
-            g.pop(name)
+        if "_mfa_hidden" in found:
+            found.pop("_login_user", None)
+        for name in [name for name in found if name.startswith("_mfa_")]:
+            found.pop(name)
         # Flask-WTF's token, too: it belongs to the session of the request that made it.
-        g.pop(current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"), None)
-    g._mfa_request = this
+        found.pop(current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"), None)
+    found._mfa_request = this
 
 
 def be_anonymous() -> None:
@@ -83,13 +83,21 @@ def be_anonymous() -> None:
 
 def park() -> dict[str, Any]:
     """Take Flask-Login's fields out of the browser's session."""
-    return {name: session.pop(name) for name in FIELDS if name in session}
+    browser = this_session()
+    return {name: browser.pop(name) for name in FIELDS if name in browser}
 
 
 def park_messages() -> dict[str, Any]:
     """Take the host's flashed messages out: what a login view says is true once all is proven."""
     messages = session.pop(MESSAGES, None)
     return {MESSAGES: session_json_serializer.dumps(messages)} if messages else {}
+
+
+def remembered_wish(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The wish to be remembered of whoever just signed in with a remember cookie of their own."""
+    if "_remember" in fields or not remember_cookie_arrived():
+        return {}
+    return {"_remember": "set"} if remembered_id() == fields.get("_user_id") else {}
 
 
 def login_view() -> dict[str, Any]:
@@ -99,9 +107,10 @@ def login_view() -> dict[str, Any]:
 
 def put_back(fields: Mapping[str, Any]) -> None:
     """Put parked fields back. A wish to be remembered makes Flask-Login set its cookie now."""
+    browser = this_session()
     for name in FIELDS:
         if name in fields:
-            session[name] = fields[name]
+            browser[name] = fields[name]
     if MESSAGES in fields:
         held = session_json_serializer.loads(fields[MESSAGES])
         session[MESSAGES] = [*held, *session.get(MESSAGES, ())]
@@ -112,9 +121,18 @@ def remember_cookie_name() -> str:
     return str(current_app.config.get("REMEMBER_COOKIE_NAME", "remember_token"))
 
 
+def remembered_id() -> str | None:
+    """The user that this request's remember cookie names; None for none, or a forged one."""
+    try:
+        found = decode_cookie(request.cookies.get(remember_cookie_name(), ""))
+    except (TypeError, ValueError):
+        return None  # anything may stand in a cookie
+    return None if found is None else str(found)
+
+
 def remember_cookie_arrived() -> bool:
     """Whether this request carries a remember cookie that still stands."""
-    return remember_cookie_name() in request.cookies and session.get("_remember") != "clear"
+    return session.get("_remember") != "clear" and remembered_id() is not None
 
 
 def clear_remember_cookie() -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from flask import Flask
+from flask import Blueprint, Flask
+from flask.blueprints import BlueprintSetupState
+from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core.settings import Settings
 
 S2S = "flask_melody_mfa.web.s2s"
+EMBEDDED = "flask_melody_mfa.web.embedded"
+EMBEDDED_PATH = "/embedded/v1"
 NAMES = ("mfa_s2s", "mfa_embedded")
 
 
@@ -16,6 +20,31 @@ def register(app: Flask, settings: Settings) -> None:
     """Register the faces that the settings ask for."""
     if settings.mfa_s2s_api:
         app.register_blueprint(import_module(S2S).blueprint(settings.mfa_url_prefix))
+    app.register_blueprint(
+        waiting("mfa_embedded", EMBEDDED, settings.mfa_url_prefix + EMBEDDED_PATH)
+    )
+
+
+def waiting(name: str, module: str, prefix: str) -> Blueprint:
+    """A blueprint for a face that any client may switch on later: loaded when it is called."""
+    found = Blueprint(name, __name__, url_prefix=prefix)
+
+    def answer(rest: str = "") -> BaseResponse:
+        response: BaseResponse = import_module(module).FACE.answer(rest)
+        return response
+
+    def add_rules(setup: BlueprintSetupState) -> None:
+        for below in ("", "/", "/<path:rest>"):
+            rule = setup.app.url_rule_class(
+                prefix + below, endpoint=f"{name}.answer", strict_slashes=True
+            )
+            rule.merge_slashes = False
+            rule.provide_automatic_options = False  # type: ignore[attr-defined]
+            setup.app.url_map.add(rule)
+        setup.app.view_functions[f"{name}.answer"] = answer
+
+    found.record_once(add_rules)
+    return found
 
 
 def exempt_from_csrf(app: Flask) -> None:

@@ -10,6 +10,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core.errors import StepUpRequired
 from flask_melody_mfa.web import answers, door, guard
+from flask_melody_mfa.web.seen import ANONYMOUS
 from flask_melody_mfa.web.state import state
 
 
@@ -34,6 +35,6 @@ def hide(endpoint: str | None, values: dict[str, Any] | None) -> None:
     Many a login view leads whoever is signed in away, and that would lead back here for ever.
     """
     del values
-    if endpoint in answers.login_endpoints() and "f" in door.mark():
+    if endpoint is not None and answers.is_login_view(endpoint) and "f" in door.mark():
         door.be_anonymous()
-        guard.look_again(guard.ANONYMOUS)
+        guard.look_again(ANONYMOUS)

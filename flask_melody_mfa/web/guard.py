@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from enum import Enum, auto
 from functools import partial
 from typing import Any
 
-from flask import current_app, flash, g, redirect, request, session, url_for
-from flask_login import current_user
+from flask import Request, current_app, flash, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.errors import ChallengeOver, MfaError, MfaRequired, Unavailable
-from flask_melody_mfa.core.types import Account, Method
+from flask_melody_mfa.core.types import Account, Instant, Method
 from flask_melody_mfa.flows import challenge as challenges
-from flask_melody_mfa.flows import people, sessions, sign_in
+from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
+from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sessions import Standing
-from flask_melody_mfa.web import answers, door, words
+from flask_melody_mfa.web import answers, deletions, door, words
 from flask_melody_mfa.web.page import error_page
 from flask_melody_mfa.web.proxies import kept, this_request, this_session
-from flask_melody_mfa.web.state import Remembered, State, context, state
+from flask_melody_mfa.web.seen import ANONYMOUS, At, Seen
+from flask_melody_mfa.web.session_cache import Remembered
+from flask_melody_mfa.web.state import State, context, state
 from flask_melody_mfa.web.view_client import client_of_view
 
 log = logging.getLogger("flask_melody_mfa")
@@ -31,46 +31,26 @@ NOTHING_SAVED = words.mfa_lazy("Please finish signing in first. Nothing was save
 PLEASE_SIGN_IN = words.mfa_lazy("Please sign in again.")
 
 
-class At(Enum):
-    """Where the browser stands."""
-
-    ANONYMOUS = auto()
-    SATISFIED = auto()
-    OWED = auto()
-    """Signed in by Flask-Login, and the gate is owed."""
-    PENDING = auto()
-    """A challenge runs; Flask-Login's fields are parked in it."""
-    REFUSED = auto()
-    """Signed in by a remember cookie that can yield nothing here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What the guard found. `standing` is None without an MFA session."""
-
-    at: At
-    client: str | None = None
-    account: Account | None = None
-    standing: Standing | None = None
-    by_loader: bool = False
-
-
-ANONYMOUS = Seen(at=At.ANONYMOUS)
-
-
 def look() -> Seen:
     """Find out, once per request, who is there. While something is owed, nobody is.
 
     Raises `Unavailable` rather than letting anyone pass.
     """
-    found = kept()
-    seen: Seen | None = found.get("_mfa_seen")
+    seen: Seen | None = kept().get("_mfa_seen")
     if seen is None:
-        seen = found._mfa_seen = find_out()
-        hidden = seen.at is not At.SATISFIED and (
-            seen.at is not At.ANONYMOUS or "_mfa_out" in found
-        )
-        if hidden and state().settings.mfa_guard:
+        here = state()
+        seen = ANONYMOUS if is_nobody(here, this_request()) else first_look(here)
+    return seen
+
+
+def first_look(here: State) -> Seen:
+    """Find out who is there, where somebody may be. While something is owed, nobody is."""
+    found = kept()
+    seen: Seen = find_out(here)
+    found._mfa_seen = seen
+    if seen.at is not At.SATISFIED:
+        hidden = seen.at is not At.ANONYMOUS or "_mfa_out" in found
+        if hidden and here.settings.mfa_guard:
             door.be_anonymous()
     return seen
 
@@ -80,11 +60,8 @@ def look_again(seen: Seen) -> None:
     g._mfa_seen = seen
 
 
-def find_out() -> Seen:
+def find_out(here: State) -> Seen:
     """Where the browser stands."""
-    here = state()
-    if is_nobody(here):
-        return ANONYMOUS
     flask_id = this_session().get("_user_id")
     held = door.mark()
     if flask_id is None and held.get("c"):
@@ -94,19 +71,20 @@ def find_out() -> Seen:
     client = client_of_view(here, partial(current_account, here))
     token = held.get("s") if flask_id is not None else None
     if token is not None:
-        return with_session(token, str(flask_id), client)
+        return with_session(here, token, str(flask_id), client)
     return without_session(client)
 
 
-def is_nobody(here: State) -> bool:
+def is_nobody(here: State, this: Request) -> bool:
     """Whether nothing in this request could sign anybody in; nothing is loaded to find out."""
-    if getattr(here.app, "login_manager", None) is None:
+    manager = getattr(here.app, "login_manager", None)
+    if manager is None:
         return True
-    cookies, config = this_request().cookies, here.app.config
+    cookies, config = this.cookies, here.app.config
     return (
         config.get("SESSION_COOKIE_NAME", "session") not in cookies
         and config.get("REMEMBER_COOKIE_NAME", "remember_token") not in cookies
-        and request_loader(here) is None
+        and getattr(manager, "_request_callback", None) is None
     )
 
 
@@ -121,18 +99,19 @@ def look_as(client: str | None) -> Seen:
     if flask_id is None:
         seen = look()
         return by_loader(client) if seen.by_loader else seen
-    return with_session(token, str(flask_id), client) if token else without_session(client)
-
-
-def with_session(token: str, flask_id: str, client: str | None) -> Seen:
-    """A browser with an MFA session: as remembered by this process, or as read anew."""
     here = state()
+    return with_session(here, token, str(flask_id), client) if token else without_session(client)
+
+
+def with_session(here: State, token: str, flask_id: str, client: str | None) -> Seen:
+    """A browser with an MFA session: as remembered by this process, or as read anew."""
     known = here.cache.get(token, client)
     now = here.clock()
     window = here.settings.mfa_session_recheck_seconds * 1000
     if known is not None and known.flask_id == flask_id and 0 <= now - known.read_at < window:
         seen: Seen = known.seen
         return seen
+    since = here.cache.since()
     standing = read_session(client, token)
     if standing is None:
         # Ended, or unknown: signed out. A new gate is for a new sign-in only.
@@ -146,10 +125,10 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
         door.set_mark(s=None)
         return without_session(client)
     if not account.active:
-        return put_out(account)
+        deletions.put_out(account)
+        return ANONYMOUS
     if standing.satisfied:
-        again = Seen(at=At.SATISFIED, client=client, standing=standing)
-        here.cache.put(token, client, Remembered(now, flask_id, standing, again))
+        remember((token, client), now, flask_id, standing, since)
         return Seen(at=At.SATISFIED, client=client, account=account, standing=standing)
     return Seen(
         at=At.OWED,
@@ -157,14 +136,6 @@ def with_session(token: str, flask_id: str, client: str | None) -> Seen:
         account=account,
         standing=standing,
     )
-
-
-def put_out(account: Account) -> Seen:
-    """The host lets this account in no more: what it has ends here, and everywhere."""
-    people.deactivated(context(actor="host"), account)
-    door.sign_out_here()
-    g._mfa_out = True
-    return ANONYMOUS
 
 
 def read_session(client: str | None, token: str) -> Standing | None:
@@ -182,6 +153,27 @@ def read_session(client: str | None, token: str) -> Standing | None:
     return sessions.stand(context(client), standing.row, standing.holding)
 
 
+def remember(
+    key: tuple[str, str | None], now: Instant, flask_id: str, standing: Standing, since: int
+) -> None:
+    """Let this process take a satisfied session as read, until it is time to read it again.
+
+    `key`: the session's token and the client at whose gate it stands. `now`: from before it was
+    read. `flask_id`: Flask-Login's id of its user. `since`: of the session cache.
+    """
+    if standing.satisfied:
+        seen = Seen(at=At.SATISFIED, client=key[1], standing=standing)
+        state().cache.put(*key, Remembered(now, flask_id, standing, seen), since)
+
+
+def remember_new(ctx: Context, finished: sign_in.Finished, since: int) -> None:
+    """The same for a session that has just begun, and whose user is signed in again."""
+    flask_id = session.get("_user_id")
+    if finished.token is not None and finished.standing is not None and flask_id is not None:
+        key = (finished.token, ctx.client)
+        remember(key, ctx.now, str(flask_id), finished.standing, since)
+
+
 def without_session(client: str | None) -> Seen:
     """Flask-Login's user, and no MFA session: a remember cookie, or older than the extension."""
     here = state()
@@ -191,7 +183,8 @@ def without_session(client: str | None) -> Seen:
     if "_user_id" not in session:
         return by_loader(client)
     if not account.active:
-        return put_out(account)
+        deletions.put_out(account)
+        return ANONYMOUS
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
     ctx = context(client)
@@ -232,7 +225,7 @@ def by_loader(client: str | None = None) -> Seen:
         return ANONYMOUS
     vouches = here.hooks.vouches_for
     client = client or client_of_view(here, lambda: account)
-    if vouches is not None and vouches(request):
+    if vouches is not None and here.ask("vouches_for", vouches, request):
         return Seen(at=At.SATISFIED, client=client, account=account, by_loader=True)
     step = sessions.would_owe(context(client), account, method=Method.PASSWORD)
     if isinstance(step, gate.Satisfied):
@@ -242,33 +235,34 @@ def by_loader(client: str | None = None) -> Seen:
 
 def current_account(here: State) -> Account | None:
     """The account of Flask-Login's current user; None for nobody."""
-    with here.users.quietly():
-        user = current_user._get_current_object()
-    if user is None or not getattr(user, "is_authenticated", False):
-        return None
-    return here.describe(user)
+    user = here.current_user()
+    return None if user is None else here.describe(user)
 
 
 def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Before anything of the host's runs: make a user who owes the gate invisible."""
     del values
-    door.begin_request()
-    if is_nobody(here):
-        kept()._mfa_seen = ANONYMOUS
+    this, found = this_request(), kept()
+    door.begin_request(this, found)
+    if is_nobody(here, this):
+        found._mfa_seen = ANONYMOUS
         return
     if is_ours_without_user(endpoint) or not here.settings.mfa_guard:
         return
     try:
-        look()
+        first_look(here)
     except MfaError as error:
         door.be_anonymous()
-        g._mfa_failed = error
+        found._mfa_failed = error
 
 
 def guard(here: State) -> Any:
     """First of the app's `before_request` functions: lets pass, redirects, or refuses."""
     found = kept()
-    if found.get("_mfa_seen") is ANONYMOUS or not here.settings.mfa_guard:
+    seen: Seen | None = found.get("_mfa_seen")
+    if seen is not None and (seen.at is At.SATISFIED or seen.at is At.ANONYMOUS):
+        return None
+    if not here.settings.mfa_guard:
         return None
     endpoint = this_request().endpoint
     failed: MfaError | None = found.get("_mfa_failed")
@@ -280,7 +274,7 @@ def guard(here: State) -> Any:
     if seen.at is At.SATISFIED or seen.at is At.ANONYMOUS:
         return None
     if seen.at is At.REFUSED:
-        if endpoint in answers.login_endpoints() or is_left_alone(here, endpoint):
+        if answers.is_login_view(endpoint) or is_left_alone(here, endpoint):
             return None
         if answers.is_page_request():
             return answers.to_login(answers.this_path(), PLEASE_SIGN_IN)
@@ -288,7 +282,7 @@ def guard(here: State) -> Any:
     if is_logout(here, endpoint):
         give_up(seen)
         return None
-    if is_left_alone(here, endpoint) or endpoint in answers.login_endpoints():
+    if is_left_alone(here, endpoint) or answers.is_login_view(endpoint):
         return None
     if seen.at is At.PENDING and request.method == "POST" and began_here(endpoint):
         return None

@@ -10,6 +10,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -163,15 +164,30 @@ class Face:
         found.record_once(lambda setup: self._add_elsewhere(setup))
         return found
 
-    def _add_elsewhere(self, setup: BlueprintSetupState) -> None:
-        """Route what no operation answers here, whatever its method: 404, 405, OPTIONS."""
-        addresses = Map(
+    @cached_property
+    def addresses(self) -> Map:
+        """What is where, below the face's prefix."""
+        return Map(
             [
                 Rule(operation.rule, endpoint=operation.name, methods=[operation.method])
                 for operation in self.operations
             ],
             merge_slashes=False,
         )
+
+    def answer(self, rest: str) -> BaseResponse:
+        """Answer a request to an address below the face's prefix, without routes of its own."""
+        try:
+            name, path = self.addresses.bind("").match("/" + rest, method=request.method)
+        except (HTTPException, RequestRedirect):
+            return elsewhere(self, self.addresses, rest)
+        operation = next(one for one in self.operations if one.name == name)
+        request.view_args = dict(path)
+        return serve(self, operation, path)
+
+    def _add_elsewhere(self, setup: BlueprintSetupState) -> None:
+        """Route what no operation answers here, whatever its method: 404, 405, OPTIONS."""
+        addresses = self.addresses
         prefix = setup.url_prefix or ""
         endpoint = f"{self.name}.{ELSEWHERE}"
         app = setup.app

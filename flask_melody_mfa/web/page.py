@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from flask import Flask, current_app, g, make_response, render_template, request, url_for
 from flask_wtf.csrf import generate_csrf
@@ -26,6 +26,8 @@ OWN_CSP = (
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 FRAME_CSP = "frame-ancestors 'none'"
+CSP = "Content-Security-Policy"
+IN_HOSTS_LAYOUT = "flask_melody_mfa.in_hosts_layout"
 
 
 class Page:
@@ -39,11 +41,18 @@ class Page:
         self.issuer = self.settings.mfa_issuer or app.name
         self.base_template = self.settings.mfa_base_template
         self.languages = words.languages(self.settings.mfa_languages)
-        self.dir = "ltr"
+        self.dir = words.direction(self.locale)
         self.next = next_path() or ""
-        self.here = answers.this_path() if request.method == "GET" else None
+        self.here = shown_again_at()
         self.locale_url = url_for("mfa.locale")
-        self.csp_nonce = g.get("csp_nonce", "")
+        self.csp_nonce = csp_nonce()
+        self._given: set[str] = set()
+
+    def first_time(self, name: str) -> bool:
+        """Whether this page asks for something for the first time, as our style and script."""
+        first = name not in self._given
+        self._given.add(name)
+        return first
 
     @property
     def csrf_token(self) -> str:
@@ -59,6 +68,15 @@ class Page:
         return url_for(endpoint, **values)
 
 
+def csp_nonce() -> str:
+    """The nonce of the host's policy: `g.csp_nonce`, or the template global `csp_nonce`.
+
+    Either may be a function, as some extensions have it.
+    """
+    found = g.get("csp_nonce") or current_app.jinja_env.globals.get("csp_nonce") or ""
+    return str(found() if callable(found) else found)
+
+
 def next_path() -> str | None:
     """Where this request wants to end: the one `next` of its form or query, if it stays here."""
     for source in (request.form, request.args):
@@ -66,6 +84,18 @@ def next_path() -> str | None:
         if values:
             return safe_path(values[0]) if len(set(values)) == 1 else None
     return None
+
+
+def shown_again_at() -> str:
+    """The address of a GET that shows this page, or what comes nearest to it."""
+    if request.method in ("GET", "HEAD"):
+        return answers.this_path() or "/"
+    rule = request.url_rule
+    if rule is None or not rule.endpoint.startswith("mfa"):
+        return "/"
+    path = request.path if "GET" in (rule.methods or ()) else request.path.rpartition("/")[0]
+    target = next_path()
+    return path + (f"?{urlencode({'next': target})}" if target else "")
 
 
 def keeping_next() -> dict[str, Any]:
@@ -118,9 +148,19 @@ def secure(response: BaseResponse, *, form_targets: str = "") -> BaseResponse:
     headers["Referrer-Policy"] = "same-origin"
     headers["X-Frame-Options"] = "DENY"
     headers["X-Content-Type-Options"] = "nosniff"
-    own = state().settings.mfa_base_template == "mfa/base.html"
-    own_csp = OWN_CSP.replace("form-action 'self'", f"form-action 'self' {form_targets}".strip())
-    headers.setdefault("Content-Security-Policy", own_csp if own else FRAME_CSP)
+    if state().settings.mfa_base_template == "mfa/base.html":
+        own = OWN_CSP.replace("form-action 'self'", f"form-action 'self' {form_targets}".strip())
+        headers.setdefault(CSP, own)
+    else:
+        request.environ[IN_HOSTS_LAYOUT] = True
+    return response
+
+
+def policy_at_last(response: Any) -> Any:
+    """After the host's `after_request` functions: a page of ours in the host's layout gets a
+    policy against framing, unless the host has given it one."""
+    if IN_HOSTS_LAYOUT in request.environ:
+        response.headers.setdefault(CSP, FRAME_CSP)
     return response
 
 

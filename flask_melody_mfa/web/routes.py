@@ -80,7 +80,7 @@ def route_of(app: Flask, here: State, rule: Rule) -> Route:
         stands = Stands.LOGIN
         if not here.settings.mfa_guard:
             stands, why = Stands.UNSEEN, "MFA_GUARD is off"
-    elif rule.endpoint in answers.login_endpoints():
+    elif answers.login_views() & {rule.endpoint, rule.rule}:
         why = "login view"
     elif guard.is_logout(here, rule.endpoint):
         why = "logout view"

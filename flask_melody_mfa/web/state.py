@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask, has_request_context, request
+from flask_login import current_user
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_melody_mfa.core.errors import ConfigError, NotConfigured, Unavailable
+from flask_melody_mfa.core.errors import ConfigError, MfaError, NotConfigured, Unavailable
 from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
 from flask_melody_mfa.core.signed import Purpose, Signer
@@ -30,17 +30,17 @@ from flask_melody_mfa.flows.context import (
     Vault,
     load_vault,
 )
-from flask_melody_mfa.flows.sessions import Requirement, Standing
+from flask_melody_mfa.flows.sessions import Requirement
 from flask_melody_mfa.web.clients import Clients
 from flask_melody_mfa.web.deliver import DeliverPool
 from flask_melody_mfa.web.limits import RedisAddressLimits
 from flask_melody_mfa.web.proxies import this_app
-from flask_melody_mfa.web.users import UserPage, Users, password_checker, unwrap
+from flask_melody_mfa.web.session_cache import SessionCache
+from flask_melody_mfa.web.users import UserPage, Users, is_key, password_checker, unwrap
 
 log = logging.getLogger("flask_melody_mfa")
 
 EXTENSION = "melody_mfa"
-CACHED_SESSIONS = 10_000
 
 
 @dataclass(slots=True)
@@ -63,56 +63,6 @@ class Hooks:
     deliver_later: Callable[[Callable[[], None]], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """A satisfied session as this process knows it.
-
-    `flask_id`: Flask-Login's `_user_id`. `seen`: what the guard sees in it.
-    """
-
-    read_at: Instant
-    flask_id: str
-    standing: Standing
-    seen: Any
-
-
-class SessionCache:
-    """Satisfied sessions that were read a moment ago, by token and client."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: OrderedDict[tuple[str, str | None], Remembered] = OrderedDict()
-
-    def get(self, token: str, client: str | None) -> Remembered | None:
-        """What is known of a session, however old."""
-        return self._held.get((token, client))
-
-    def put(self, token: str, client: str | None, entry: Remembered) -> None:
-        """Remember a satisfied session."""
-        with self._lock:
-            self._held[token, client] = entry
-            while len(self._held) > CACHED_SESSIONS:
-                self._held.popitem(last=False)
-
-    def drop_user(self, user_key: str) -> None:
-        """Forget an account's sessions, so that they are read again at once."""
-        with self._lock:
-            for key, entry in list(self._held.items()):
-                if entry.standing.row.user_key == user_key:
-                    del self._held[key]
-
-    def drop_client(self, client: str | None) -> None:
-        """Forget what was found at a client's gate."""
-        with self._lock:
-            for key in [key for key in self._held if key[1] == client]:
-                del self._held[key]
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._held.clear()
-
-
 @dataclass(slots=True)
 class State:
     """What one app has of this extension."""
@@ -130,6 +80,8 @@ class State:
     required: dict[str, Requirement] = field(default_factory=dict)
     exempt_views: set[Any] = field(default_factory=set)
     sms_provider: Any = None
+    callers: Any = None
+    password_seconds: float | None = None
     client_of_endpoint: dict[str | None, str | None] = field(default_factory=dict)
     views_checked: bool = False
     sent: list[Any] = field(default_factory=list)
@@ -196,6 +148,8 @@ class State:
         """Our transactions on the host's engine."""
         if self._store is None:
             with self._lock:
+                if self._store is not None:
+                    return self._store
                 store = Store(self.db.engine, host_writes=self.host_writes)
                 if store.shared and not (self.app.testing or self.app.debug):
                     log.error(
@@ -248,36 +202,58 @@ class State:
             self._limits = RedisAddressLimits(uri) if uri else DatabaseAddressLimits()
         return self._limits
 
-    def describe(self, user: Any) -> Account:
-        """The account of a user. Whatever a hook raises closes the gate."""
+    def ask(self, name: str, hook: Callable[..., Any], *arguments: Any) -> Any:
+        """What a hook of the host's answers. Raises `Unavailable` for whatever it raises."""
         try:
-            return (self.hooks.describe_user or self.users.describe)(user)
-        except Unavailable:
+            return self.app.ensure_sync(hook)(*arguments)
+        except MfaError:
             raise
         except Exception:
-            log.exception("describe_user failed")
+            log.exception("%s failed", name)
             raise Unavailable from None
+
+    def current_user(self) -> Any:
+        """Flask-Login's current user, or None for nobody. Raises `Unavailable`."""
+        try:
+            with self.users.quietly():
+                user = unwrap(current_user)
+        except SQLAlchemyError:
+            log.exception("The user could not be loaded")
+            raise Unavailable from None
+        return user if getattr(user, "is_authenticated", False) else None
+
+    def describe(self, user: Any) -> Account:
+        """The account of a user. One that cannot be described closes the gate."""
+        hook = self.hooks.describe_user or self.users.describe
+        account = self.ask("describe_user", hook, unwrap(user))
+        if not isinstance(account, Account):
+            log.error("describe_user answered a %s, not an Account", type(account).__name__)
+            raise Unavailable
+        if not is_key(account.key):
+            log.error("A user key is a text of 1 to 255 characters that ends in no blank")
+            raise Unavailable
+        return account
 
     def load_user(self, key: str) -> Any:
         """The user of a key, or None."""
         if self.hooks.load_user is not None:
-            return self.hooks.load_user(key)
+            return self.ask("load_user", self.hooks.load_user, key)
         if self.users.model is None:
             manager = getattr(self.app, "login_manager", None)
             callback = getattr(manager, "_user_callback", None)
-            return callback(key) if callback is not None else None
+            return None if callback is None else self.ask("user_loader", callback, key)
         return self.users.load(key)
 
     def find_user(self, login: str) -> Any:
         """The user of a login text, or None."""
         if self.hooks.find_user is not None:
-            return self.hooks.find_user(login)
+            return self.ask("find_user", self.hooks.find_user, login)
         return self.users.find(login) if self.users.model is not None else None
 
     def list_users(self, query: str, cursor: str, limit: int) -> UserPage:
         """A page of the host's users. Raises `NotConfigured` where there is no way to list them."""
         if self.hooks.list_users is not None:
-            return UserPage(*self.hooks.list_users(query, cursor or None))
+            return UserPage(*self.ask("list_users", self.hooks.list_users, query, cursor or None))
         if self.users.model is None:
             raise NotConfigured
         return self.users.listed(query, cursor, limit)
@@ -286,9 +262,11 @@ class State:
         """What tells whether a password is this user's; None where the app has no way to."""
         hook, user = self.hooks.check_password, unwrap(user)
         if hook is not None:
-            return lambda password: bool(hook(user, password))
+            return lambda password: bool(self.ask("check_password", hook, user, password))
         check = password_checker(user)
-        return None if check is None else lambda password: bool(check(password))
+        if check is None:
+            return None
+        return lambda password: bool(self.ask("check_password", check, password))
 
     def account_of(self, key: str) -> Account | None:
         """The account of a key; None when the host has no such user any more."""
@@ -313,6 +291,12 @@ class State:
         self.pool.submit(in_context)
 
 
+@lru_cache(maxsize=64)
+def host_of(url: str) -> str | None:
+    """The host name in a URL."""
+    return urlsplit(url).hostname
+
+
 def state() -> State:
     """The state of the current app."""
     found: State | None = this_app().extensions.get(EXTENSION)
@@ -333,7 +317,10 @@ def context(
     `however_old`: also from a client that is due to be read again, for who is about to do so.
     """
     here = state()
-    settings = here.settings_for(client, however_old=however_old)
+    settings, origins = here.settings, here.settings.mfa_origins
+    if client is not None:
+        found = here.clients.get(client, however_old=however_old)
+        settings, origins = found.settings, (*origins, *found.client.origins)
     in_request = has_request_context()
     base_url = here.settings.mfa_base_url
     return Context(
@@ -349,7 +336,8 @@ def context(
         address=request.remote_addr if in_request else None,
         user_agent=request.user_agent.string[:512] if in_request else None,
         locale=locale,
-        origin_host=urlsplit(base_url).hostname if base_url else None,
+        origin_host=host_of(base_url) if base_url else None,
+        origins=origins,
         can_mail=here.can_mail(here.settings),
         can_sms=here.can_sms(here.settings),
         actor=actor,

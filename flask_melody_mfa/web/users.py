@@ -16,11 +16,26 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapper
 from flask_melody_mfa.core.errors import Unavailable
 from flask_melody_mfa.core.types import Account
 
+LONGEST_KEY = 255
+
 
 def unwrap(user: Any) -> Any:
     """The user behind Flask-Login's `current_user`."""
     get = getattr(user, "_get_current_object", None)
     return get() if get is not None else user
+
+
+def is_key(key: object) -> bool:
+    """Whether every database keeps this text whole and tells it from every other.
+
+    MariaDB pads with blanks before it compares, and may cut what is too long.
+    """
+    return (
+        isinstance(key, str)
+        and 0 < len(key) <= LONGEST_KEY
+        and not key.endswith(" ")
+        and not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in key)
+    )
 
 
 def text_or_none(value: Any) -> str | None:
@@ -122,22 +137,26 @@ class Users:
             raise Unavailable from None
 
     def find(self, login: str) -> Any:
-        """The user of a login text, by email and then user name, as the database compares."""
+        """The user of a login text, by email and then user name, as the database compares.
+
+        Both are asked in any case: how long it takes does not tell whether there is one.
+        """
         if "\x00" in login or len(login) > 320:
             return None
         try:
             login.encode()
         except UnicodeEncodeError:
             return None
+        found = []
         for name in ("email", "username"):
             column = getattr(self.model, name, None)
             if column is None:
                 continue
             with self.quietly() as session:
-                user = session.scalars(select(self.model).where(column == login).limit(2)).all()
-            if len(user) == 1:
-                return user[0]
-        return None
+                users = session.scalars(select(self.model).where(column == login).limit(2)).all()
+            if len(users) == 1:
+                found.append(users[0])
+        return found[0] if found else None
 
     def listed(self, query: str, cursor: str, limit: int) -> UserPage:
         """A page of users in the order of their keys; `query`: in address or name, or the key.

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from flask import request
 
-from flask_melody_mfa.core.errors import MfaError, Unavailable
+from flask_melody_mfa.core.errors import Unavailable
 from flask_melody_mfa.core.types import Account
 from flask_melody_mfa.web.proxies import this_request
 from flask_melody_mfa.web.state import State
@@ -28,13 +28,7 @@ def client_of_view(here: State, account: Callable[[], Account | None]) -> str | 
         client = here.client_of_endpoint[endpoint] = declared_client(here, endpoint)
     if client is not None or here.hooks.client_for is None:
         return client
-    try:
-        found = here.hooks.client_for(request, account())
-    except MfaError:
-        raise
-    except Exception:
-        log.exception("client_for failed")
-        raise Unavailable from None
+    found = here.ask("client_for", here.hooks.client_for, request, account())
     if found is not None and not isinstance(found, str):
         log.error("client_for answered a %s; it answers a client's id or None", type(found))
         raise Unavailable

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import flask_babel
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.support import NullTranslations, Translations
-from flask import current_app, request
+from flask import current_app, g, request
 from markupsafe import Markup
 
 from flask_melody_mfa.web import door
@@ -51,7 +52,8 @@ class Texts:
         return translated % {"num": num, **values}
 
 
-def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
+@lru_cache(maxsize=16)
+def languages(offered: tuple[str, ...]) -> tuple[Mapping[str, str], ...]:
     """The languages on offer, each by its own name."""
     found = []
     for code in offered:
@@ -59,8 +61,13 @@ def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
             name = Locale.parse(code.replace("-", "_")).get_display_name()
         except (UnknownLocaleError, ValueError):
             continue
-        found.append({"code": code, "name": (name or code).capitalize()})
-    return found
+        found.append(MappingProxyType({"code": code, "name": (name or code).capitalize()}))
+    return tuple(found)
+
+
+def direction(locale: str) -> str:
+    """Whether a language is written `ltr` or `rtl`, as the attribute `dir` has it."""
+    return str(Locale.parse(locale.replace("-", "_")).text_direction)
 
 
 def country_names(codes: Iterable[str], locale: str) -> list[str]:
@@ -81,7 +88,7 @@ def current_locale(offered: tuple[str, ...]) -> str:
 
     First what was chosen on our pages, then the host's Babel, then `Accept-Language`.
     """
-    chosen = door.mark().get("l")
+    chosen = g.get("_mfa_locale") or door.mark().get("l")
     if chosen in offered:
         return chosen
     if "babel" in current_app.extensions:

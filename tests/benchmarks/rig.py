@@ -88,6 +88,8 @@ def in_turns(first: Job, second: Job, seconds: float) -> tuple[float, float, flo
 
     `seconds`: CPU time to spend on it.
     """
+    gc.collect()
+    gc.freeze()  # what has been set up is no work of the jobs
     jobs = first, second
     times = [max(1, round(BATCH_SECONDS / max(cpu(job, 5), 1e-6))) for job in jobs]
     rounds: list[tuple[float, float]] = []

@@ -14,6 +14,7 @@ from flask_login import login_user
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from flask_melody_mfa.core.otp import decode_secret
 from tests.host import Host
 
 LOGIN = """<!doctype html><html lang="en"><title>Sign in</title><main><h1>Sign in</h1>
@@ -186,15 +187,21 @@ class Visitor:
         self.page.fill("[name=code]", self.sent_code() if code is None else code)
         return self.press("form:has([name=code]) button[type=submit]")
 
+    def key(self) -> bytes:
+        """The authenticator key on the page, opened."""
+        return decode_secret(self.page.inner_text("#mfa-key"))
+
     def otp(self) -> Visitor:
         """Give a code of the authenticator."""
         return self.code(self.host.otp(self.user_id))
 
     def wrong(self, times: int = 1) -> Visitor:
-        """Give wrong codes."""
-        for _ in range(times):
-            self.code("000000")
-        return self
+        """Give wrong codes; only what comes of the last one is shown."""
+        token = self.page.input_value("form:has([name=code]) [name=csrf_token]")
+        for _ in range(times - 1):
+            form = {"csrf_token": token, "code": "000000"}
+            self.context.request.post(self.page.url, form=form, max_redirects=0)
+        return self.code("000000")
 
     def sent(self) -> list[Any]:
         """The mails and text messages that were sent to this visitor."""

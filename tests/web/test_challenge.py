@@ -202,7 +202,8 @@ def test_an_account_that_was_disabled_meanwhile_is_not_let_in(host: Host, ada: i
     with host.app.app_context():
         host.get(ada).active = False
         host.db.session.commit()
-    assert person.code(host_code(host, ada)).status_code == 403
+    assert person.code(host_code(host, ada)).status_code == 303
+    assert person.at == "/login", "the challenge ended with the account"
     assert not person.signed_in()
 
 

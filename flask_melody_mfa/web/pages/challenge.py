@@ -21,8 +21,8 @@ from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import devices, prove, recovery, sign_in, tries
 from flask_melody_mfa.web import answers, device_cookie, door, guard, words
-from flask_melody_mfa.web.guard import At
 from flask_melody_mfa.web.pages import common, leaving, password, steps
+from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import context, state
 
 SENT = words.mfa_lazy("We have sent you a code.")
@@ -52,7 +52,7 @@ def start() -> BaseResponse:
     raise NotAuthenticated
 
 
-def open_challenge(seen: guard.Seen, target: str | None) -> bool:
+def open_challenge(seen: Seen, target: str | None) -> bool:
     """Open the challenge of a signed-in browser that owed something; False if it no longer does."""
     ctx = context(seen.client)
     account, standing = seen.account, seen.standing

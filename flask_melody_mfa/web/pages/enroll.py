@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import segno
 from flask import Blueprint, redirect, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
@@ -14,6 +13,7 @@ from flask_melody_mfa.core.errors import (
     ChallengeOver,
     InvalidRequest,
     MfaRequired,
+    NobodyCan,
     NotAuthenticated,
     NotDelivered,
     Throttled,
@@ -23,10 +23,10 @@ from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.factors import sms
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import enroll, sessions, sign_in, tries
-from flask_melody_mfa.web import answers, door, guard, words
-from flask_melody_mfa.web.guard import At
+from flask_melody_mfa.web import answers, door, guard, qr, words
 from flask_melody_mfa.web.pages import code_sheet, common, replace, steps
 from flask_melody_mfa.web.pages.challenge import expired, reason, wait
+from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import context, state
 
 
@@ -47,7 +47,7 @@ def here_to_enroll() -> steps.Here:
         return open_enrollment(seen)
 
 
-def open_enrollment(seen: guard.Seen) -> steps.Here:
+def open_enrollment(seen: Seen) -> steps.Here:
     """Open an enrollment for a satisfied session, behind a step-up."""
     ctx = context(seen.client)
     standing = sessions.read(ctx, door.mark().get("s") or "")
@@ -59,6 +59,8 @@ def open_enrollment(seen: guard.Seen) -> steps.Here:
     step = sessions.meets(ctx, account, standing, asked)
     if isinstance(step, gate.NeedPassword):
         raise MfaRequired
+    if isinstance(step, gate.Stuck):
+        raise NobodyCan(step.reason)
     purpose = challenges.ENROLL if isinstance(step, gate.Satisfied) else challenges.STEP_UP
     begun = sign_in.begin_on_session(
         ctx,
@@ -238,11 +240,9 @@ def show(
 def authenticator(here: steps.Here) -> dict[str, Any]:
     """What the authenticator's page shows."""
     prompt = enroll.show(here.ctx, here.account, here.challenge, FactorKind.OTP)
-    code = segno.make(prompt.shown["uri"], error="l", micro=False)
-    svg = code.svg_inline(scale=5, border=4, dark="#000", light="#fff", omitsize=True)
     return {
         # Made by us from our own URI: there is nothing in it that a user typed unescaped.
-        "qr_svg": Markup(svg),  # noqa: S704
+        "qr_svg": Markup(qr.svg(prompt.shown["uri"])),  # noqa: S704
         "secret": prompt.shown["secret"],
         "uri": prompt.shown["uri"],
         "name_value": request.form.get("name", "")[:64],

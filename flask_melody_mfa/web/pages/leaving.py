@@ -9,13 +9,13 @@ from flask_melody_mfa.core.errors import ChallengeOver
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import policies
 from flask_melody_mfa.flows.challenge import Challenge
-from flask_melody_mfa.web import door, guard
-from flask_melody_mfa.web.guard import At
+from flask_melody_mfa.web import door
 from flask_melody_mfa.web.pages import common
+from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import context
 
 
-def after_cancel(given_up: Challenge | None, seen: guard.Seen) -> BaseResponse | None:
+def after_cancel(given_up: Challenge | None, seen: Seen) -> BaseResponse | None:
     """The answer to a cancelled challenge that leaves the session as it is; None for a sign-in.
 
     Not to the page that asked for a step-up: it would ask again.
@@ -35,7 +35,7 @@ def after_cancel(given_up: Challenge | None, seen: guard.Seen) -> BaseResponse |
     return common.go(overview if asked_by.startswith(overview) else "/")
 
 
-def end_visit(given_up: Challenge, seen: guard.Seen) -> str | None:
+def end_visit(given_up: Challenge, seen: Seen) -> str | None:
     """Cancel the visit that a step-up was for, and say where its user goes back to."""
     token = door.mark().get("p")
     if token is None or seen.standing is None:

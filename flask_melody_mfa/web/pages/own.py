@@ -13,7 +13,7 @@ from flask_melody_mfa.flows import after_gate, replacing, sessions
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.web import answers, decorators, door, guard, words
-from flask_melody_mfa.web.guard import At
+from flask_melody_mfa.web.seen import At
 from flask_melody_mfa.web.state import context, state
 
 PROMPTS = {FactorKind.RECOVERY_CODE: "mfa.enroll.recovery_codes"}

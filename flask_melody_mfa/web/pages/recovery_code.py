@@ -20,10 +20,10 @@ from flask_melody_mfa.core.types import Account, Method
 from flask_melody_mfa.flows import recover as flow
 from flask_melody_mfa.flows import recovery
 from flask_melody_mfa.web import answers, arrivals, guard, words
-from flask_melody_mfa.web.guard import At
 from flask_melody_mfa.web.pages import common, own, steps
 from flask_melody_mfa.web.pages.challenge import reason
 from flask_melody_mfa.web.pages.own import Own
+from flask_melody_mfa.web.seen import At
 from flask_melody_mfa.web.state import context, state
 from flask_melody_mfa.web.view_client import client_of_view
 

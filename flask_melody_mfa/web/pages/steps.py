@@ -44,6 +44,7 @@ class Here:
     """The running challenge of this browser, for one request."""
 
     def __init__(self) -> None:
+        self.since = state().cache.since()
         seen = guard.look()
         token = door.mark().get("c")
         if token is None:
@@ -150,6 +151,7 @@ def after(here: Here, finished: sign_in.Finished | None) -> BaseResponse:
         door.rotate()
         door.put_back(finished.parked)
         door.set_mark(s=finished.token, c=None)
+        guard.remember_new(here.ctx, finished, here.since)
     else:
         door.set_mark(c=None)
         state().cache.drop_user(here.account.key)

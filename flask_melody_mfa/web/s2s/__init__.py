@@ -12,7 +12,7 @@ from flask_melody_mfa.core.errors import Forbidden, MfaError, NotAuthenticated
 from flask_melody_mfa.flows import tokens
 from flask_melody_mfa.web import answers, api_docs
 from flask_melody_mfa.web.operation import Face, Operation
-from flask_melody_mfa.web.s2s import about, clients, token, users
+from flask_melody_mfa.web.s2s import about, clients, holdings, token, users
 from flask_melody_mfa.web.s2s.means import ANY
 from flask_melody_mfa.web.state import context, state
 
@@ -71,6 +71,7 @@ FACE: Face = Face(
     operations=(
         *token.OPERATIONS,
         *users.OPERATIONS,
+        *holdings.OPERATIONS,
         *clients.OPERATIONS,
         *about.OPERATIONS,
         *api_docs.operations(lambda: FACE),

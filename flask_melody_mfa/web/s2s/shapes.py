@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from flask_melody_mfa.core.declared import SCOPES
+from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.signals import BY_NAME
 from flask_melody_mfa.web.shapes import (
     PLAIN,
@@ -40,6 +41,11 @@ Address = Annotated[str, Field(min_length=1, max_length=2000)]
 Addresses = Annotated[list[Address], Field(max_length=50)]
 
 assert tuple(SCOPES) == Scope.__args__  # type: ignore[attr-defined]  # noqa: S101
+
+
+def factor(kind: FactorKind) -> Factor:
+    """One of the three factors that have codes, by its name."""
+    return cast(Factor, kind.value)
 
 
 class Page(BaseModel):
@@ -173,6 +179,33 @@ class Reset(Shape):
         default=None, description="Without them, everything is taken away."
     )
     reason: Reason
+
+
+# What else users hold
+
+
+class CodesLeft(Shape):
+    left: int
+
+
+class RecoveryCodes(Shape):
+    """New codes, shown this once."""
+
+    recovery_codes: list[str]
+
+
+class Device(Shape):
+    id: str
+    user_agent: str | None
+    address: str | None
+    factors: list[Factor] = Field(description="Those that it stands for.")
+    created_at: Moment
+    last_used_at: Moment | None
+    expires_at: Moment
+
+
+class Devices(Page):
+    items: list[Device]
 
 
 # Clients

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from flask_melody_mfa.core import codes
 from flask_melody_mfa.core.errors import (
@@ -45,7 +45,7 @@ def user_of(found: AccountView) -> shapes.User:
         factors=[
             shapes.EnrolledFactor(
                 id=one.id,
-                kind=cast(shapes.Factor, one.kind.value),
+                kind=shapes.factor(one.kind),
                 name=one.name,
                 destination=one.destination,
                 enrolled_at=one.enrolled_at,
@@ -54,7 +54,7 @@ def user_of(found: AccountView) -> shapes.User:
             )
             for one in found.factors
         ],
-        must_set_up=[cast(shapes.Factor, kind.value) for kind in found.must_set_up],
+        must_set_up=[shapes.factor(kind) for kind in found.must_set_up],
         passkeys=found.passkeys,
         recovery_codes_left=found.recovery_codes,
         devices=found.devices,
