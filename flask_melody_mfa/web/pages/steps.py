@@ -31,12 +31,14 @@ LABELS = {
     FactorKind.OTP: words.mfa_lazy("Authenticator app"),
     FactorKind.EMAIL: words.mfa_lazy("Email code"),
     FactorKind.SMS: words.mfa_lazy("Text message"),
+    FactorKind.PASSKEY: words.mfa_lazy("Passkey"),
     FactorKind.RECOVERY_CODE: words.mfa_lazy("Recovery code"),
 }
 DESCRIPTIONS = {
     FactorKind.OTP: words.mfa_lazy("Codes from an app on your phone or computer. Works offline."),
     FactorKind.EMAIL: words.mfa_lazy("A code sent to your email address each time."),
     FactorKind.SMS: words.mfa_lazy("A code sent to your phone each time. Less secure than an app."),
+    FactorKind.PASSKEY: words.mfa_lazy("Your fingerprint, face or screen lock. Nothing to type."),
 }
 
 
