@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import url_for
+from flask import current_app, url_for
 
 from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import account as flow
@@ -92,7 +92,8 @@ class View:
 
     def add_passkey_url(self) -> str:
         """Where a passkey is added; empty where none may be."""
-        if not self._mine.ctx.settings.allow_passkey_enrollment:
+        allowed = self._mine.ctx.settings.allow_passkey_enrollment
+        if not allowed or "mfa.enroll.passkey" not in current_app.view_functions:
             return ""
         return url_for("mfa.enroll.passkey", next=self._back)
 
