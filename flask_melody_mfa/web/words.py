@@ -114,6 +114,7 @@ ERRORS = {
     "not_authenticated": mfa_lazy("Please sign in."),
     "mfa_required": mfa_lazy("Please finish signing in."),
     "invalid_code": mfa_lazy("That code is not right. Check it and try again."),
+    "invalid_passkey": mfa_lazy("That passkey did not work. Try again, or sign in another way."),
     "step_up_required": mfa_lazy("Please confirm that it is you."),
     "stuck": mfa_lazy("You cannot finish signing in."),
     "forbidden": mfa_lazy("You are not allowed to do this."),
