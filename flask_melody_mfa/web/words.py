@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import flask_babel
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.support import NullTranslations, Translations
 from flask import current_app, g, request
@@ -98,6 +97,8 @@ def current_locale(offered: tuple[str, ...]) -> str:
     if chosen in offered:
         return chosen
     if "babel" in current_app.extensions:
+        import flask_babel
+
         locale = flask_babel.get_locale()
         if locale is not None:
             found = match([str(locale)], offered)
@@ -152,6 +153,8 @@ REASONS = {
     "missing": mfa_lazy("This is missing."),
     "unknown": mfa_lazy("There is no such field here."),
     "type": mfa_lazy("This has the wrong type."),
+    "passkey": mfa_lazy("This is not the answer of a passkey."),
+    "name_required": mfa_lazy("Enter a name."),
     "too_short": mfa_lazy("This is too short."),
 }
 
