@@ -76,10 +76,16 @@ def country_names(codes: Iterable[str], locale: str) -> list[str]:
 
 
 def match(wanted: list[str], offered: tuple[str, ...]) -> str | None:
-    """The offered language that fits best; `zh-CN` finds `zh_Hans`."""
-    aliases = {"zh": "zh_Hans", "zh_CN": "zh_Hans", "zh_SG": "zh_Hans", "zh_Hans_CN": "zh_Hans"}
-    preferred = [aliases.get(name.replace("-", "_"), name.replace("-", "_")) for name in wanted]
+    """The offered language that fits best; `zh-CN` finds `zh_Hans`, which `zh-TW` does not."""
+    preferred = [simplified(name.replace("-", "_")) for name in wanted]
     return negotiate_locale(preferred, list(offered), sep="_")
+
+
+def simplified(name: str) -> str:
+    """`zh_Hans` for each name of simplified Chinese; any other name as it is."""
+    folded = name.lower()
+    plain = folded in ("zh", "zh_cn", "zh_sg") or folded.startswith("zh_hans")
+    return "zh_Hans" if plain else name
 
 
 def current_locale(offered: tuple[str, ...]) -> str:
@@ -98,7 +104,7 @@ def current_locale(offered: tuple[str, ...]) -> str:
             found = match([str(locale)], offered)
             if found:
                 return found
-    accepted = [value for value, _ in request.accept_languages]
+    accepted = [value for value, quality in request.accept_languages if quality > 0]
     return match(accepted, offered) or offered[0]
 
 
