@@ -115,6 +115,7 @@ ERRORS = {
     "not_authenticated": mfa_lazy("Please sign in."),
     "mfa_required": mfa_lazy("Please finish signing in."),
     "invalid_code": mfa_lazy("That code is not right. Check it and try again."),
+    "invalid_passkey": mfa_lazy("That passkey did not work. Try again, or sign in another way."),
     "step_up_required": mfa_lazy("Please confirm that it is you."),
     "stuck": mfa_lazy("You cannot finish signing in."),
     "forbidden": mfa_lazy("You are not allowed to do this."),
@@ -152,6 +153,8 @@ REASONS = {
     "missing": mfa_lazy("This is missing."),
     "unknown": mfa_lazy("There is no such field here."),
     "type": mfa_lazy("This has the wrong type."),
+    "passkey": mfa_lazy("This is not the answer of a passkey."),
+    "name_required": mfa_lazy("Enter a name."),
     "too_short": mfa_lazy("This is too short."),
 }
 
