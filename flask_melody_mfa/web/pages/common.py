@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import current_app, g, redirect, request
+from flask import current_app, flash, g, redirect, request
 from flask_wtf.csrf import validate_csrf
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms import ValidationError
@@ -21,7 +21,7 @@ from flask_melody_mfa.core.errors import (
     NotAuthenticated,
     TooLarge,
 )
-from flask_melody_mfa.web import answers, door, words
+from flask_melody_mfa.web import answers, door, guard, words
 from flask_melody_mfa.web.lines import is_text
 from flask_melody_mfa.web.operation import LARGEST_BODY
 from flask_melody_mfa.web.page import (
@@ -34,6 +34,7 @@ from flask_melody_mfa.web.page import (
     render,
     secure,
 )
+from flask_melody_mfa.web.seen import At
 
 __all__ = [
     "Page",
@@ -126,6 +127,9 @@ def error_answer(error: MfaError) -> BaseResponse:
     match error:
         case ChallengeOver():
             door.set_mark(c=None)
+            if guard.look().at is At.SATISFIED:  # it was a step-up, or a further set-up
+                flash(answers.texts().mfa_text(words.ERRORS["challenge_over"]), "warning")
+                return go(next_path() or "/")
             door.clear_remember_cookie()
             return answers.to_login(next_path(), words.ERRORS["challenge_over"])
         case NotAuthenticated() | MfaRequired():
