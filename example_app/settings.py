@@ -12,4 +12,6 @@ REMEMBER_COOKIE_SAMESITE = "Lax"
 MFA_ISSUER = "Fernleaf"
 MFA_BASE_TEMPLATE = "second_step.html"
 ENFORCE_ONE_MFA_ENROLLMENT = ["otp", "email", "sms"]
+ENABLE_RECOVERY_CODE = True
+ENABLE_MFA_REMEMBER_DEVICE = True
 MFA_SMS_COUNTRIES = ["AT", "AU", "BE", "CA", "CH", "CN", "DE", "ES", "FR", "GB", "IE", "IT", "US"]
