@@ -270,9 +270,11 @@ def finish(
     Raises `ChallengeOver` also where a device that it relied on was revoked meanwhile.
     """
     row = challenge.row
-    if not devices.are_good(session, challenge.proofs):
-        raise ChallengeOver
+    if challenge.purpose in (SIGN_IN, RAISE, STEP_UP):
+        accounts.forgive_user(session, row.user_key)
     if not challenges.end(session, row, ctx.now, ChallengeRow.proofs == row.proofs):
+        raise ChallengeOver
+    if not devices.are_good(session, challenge.proofs):
         raise ChallengeOver
     issued: devices.Issued | None = None
     events: tuple[Event, ...] = ()
@@ -281,7 +283,6 @@ def finish(
             ctx, session, row, challenge.proofs, renews=challenge.goal.device
         )
     if challenge.purpose == SIGN_IN:
-        accounts.forgive_user(session, row.user_key)
         token = new_token()
         made = add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
         signed_in = ctx.event(
@@ -306,8 +307,6 @@ def finish(
     for proof in earned(session, challenge, ctx.now):
         proofs = with_proof(proofs, proof)
     values: dict[str, Any] = {"proofs": proofs_to_text(proofs), "used_at": ctx.now}
-    if challenge.purpose in (RAISE, STEP_UP):
-        accounts.forgive_user(session, row.user_key)
     if not sessions.change(session, found, SessionRow.proofs == found.proofs, **values):
         raise ChallengeOver
     finished = Finished(
