@@ -352,7 +352,7 @@ OF_AN_ACCOUNT: tuple[Any, ...] = (
     NoticeRow,
     EventRow,
 )
-"""Every table with rows of one account."""
+"""Every table with rows of one account, in the order in which they are changed."""
 
 
 def erase(session: Session, user_key: str) -> None:
