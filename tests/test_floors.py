@@ -25,7 +25,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "web": (
         {"signals", "core", "factors", "flows"},
         {"flask", "flask_login", "flask_sqlalchemy", "flask_wtf", "flask_babel", "flask_mail"}
-        | {"pydantic", "pydantic_core", "segno", "limits"}
+        | {"pydantic", "pydantic_core", "typing_extensions", "segno", "limits"}
         # What these are made of, and speak in.
         | {"werkzeug", "markupsafe", "jinja2", "sqlalchemy", "wtforms", "babel"},
     ),

@@ -40,8 +40,8 @@ def end_all(ctx: Context, account: Account, *, reason: str, but: str | None = No
     """End devices, challenges and sessions of an account; `but`: the id of the one that stays."""
 
     def work(session: Session) -> tuple[Event, ...]:
-        events = devices.end_all(ctx, session, account.key, reason=reason)
         challenges.end_all(session, account.key, ctx.now)
+        events = devices.end_all(ctx, session, account.key, reason=reason)
         ended = sessions.end_all(session, account.key, ctx.now, but=but)
         if ended:
             event = ctx.event("sessions_ended", account.key, count=ended, reason=reason)
@@ -74,6 +74,8 @@ def reset(
     def work(session: Session) -> tuple[Event, ...]:
         if not accounts.change_version(session, account.key):
             return ()
+        accounts.free_factor(session, account.key, list(kinds))
+        challenges.end_all(session, account.key, ctx.now)
         take_away(ctx, session, account.key, kinds)
         if factors is None:
             accounts.unlock(session, account.key)
@@ -83,7 +85,6 @@ def reset(
             ctx.event("factor_reset", account.key, factors=named, reason=reason),
             *changes.follow(ctx, session, account.key, reason="factor_reset"),
         )
-        challenges.end_all(session, account.key, ctx.now)
         sessions.end_all(session, account.key, ctx.now)
         record(session, events)
         return events

@@ -86,7 +86,6 @@ def begin(
     """Answer a `login_user`: a session when nothing is owed, else a challenge.
 
     `proofs`: what was proven in place of the password.
-
     `replaces`: the token of a challenge in the same browser that this sign-in puts aside.
     `device_token`: that of the browser's remembered device; used up where a proof is owed.
     """

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from flask_melody_mfa.core.facts import Facts
 from flask_melody_mfa.core.types import FactorKind, Instant
 from flask_melody_mfa.store.accounts import kinds_of
 from flask_melody_mfa.store.tables import (
@@ -88,3 +89,24 @@ def counted(
     )
     known = set(user_keys)
     return [(key, number) for key, number in session.execute(statement) if key in known]
+
+
+def sample(session: Session, most: int) -> list[Facts]:
+    """What the gate knows of some accounts, those that came last. For previews, not for decisions:
+    everything counts as available."""
+    keys = list(session.scalars(select(User.user_key).order_by(User.created_at.desc()).limit(most)))
+    found: list[Facts] = []
+    for start in range(0, len(keys), 500):
+        part = keys[start : start + 500]
+        for one in read(session, part, 0).values():
+            enrolled = frozenset(FactorKind(row.kind) for row in one.credentials)
+            found.append(
+                Facts(
+                    enrolled=enrolled,
+                    disabled=frozenset(one.disabled) & enrolled,
+                    must_set_up=one.must_set_up,
+                    passkeys=one.passkeys,
+                    recovery_codes=one.recovery_codes,
+                )
+            )
+    return found

@@ -15,6 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flask_melody_mfa.core.otp import decode_secret
+from flask_melody_mfa.testing import recovery_codes
 from tests.host import Host
 
 LOGIN = """<!doctype html><html lang="en"><title>Sign in</title><main><h1>Sign in</h1>
@@ -194,6 +195,31 @@ class Visitor:
     def otp(self) -> Visitor:
         """Give a code of the authenticator."""
         return self.code(self.host.otp(self.user_id))
+
+    def recovery_codes(self) -> tuple[str, ...]:
+        """New recovery codes."""
+        with self.host.app.app_context():
+            return recovery_codes(self.host.get(self.user_id))
+
+    def recover(self, code: str | None = None) -> Visitor:
+        """Give login and recovery code; without one, only have codes."""
+        if code is None:
+            self.recovery_codes()
+            return self
+        self.go("/mfa/recover").page.fill("[name=login]", self.email)
+        return self.code(code)
+
+    def remembered(self) -> Visitor:
+        """Sign in, and have this device remembered, and another one."""
+        with self.host.clock() as clock:
+            clock.tick(-180)  # nothing is made in the future of who looks at it later
+            self.recovery_codes()
+            for _ in range(2):
+                self.context.clear_cookies()
+                self.sign_in().page.check("[name=remember_device]")
+                self.otp()
+                clock.tick(60)
+        return self
 
     def wrong(self, times: int = 1) -> Visitor:
         """Give wrong codes; only what comes of the last one is shown."""

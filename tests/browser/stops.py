@@ -31,6 +31,24 @@ SMS = {"ENFORCE_ONE_MFA_ENROLLMENT": ["otp", "email", "sms"]}
 LATER = {**SMS, "MFA_REQUIRED_FROM": "2100-01-01"}
 STUCK = {"ENFORCE_ONE_MFA_ENROLLMENT": ["email"]}
 
+RECOVERY = {"ENABLE_RECOVERY_CODE": True, "ENABLE_MFA_REMEMBER_DEVICE": True}
+CODES = "/mfa/enroll/recovery-codes"
+
+
+def with_code(visitor: Visitor) -> Visitor:
+    """Sign in with a recovery code."""
+    code = visitor.recovery_codes()[0]
+    return visitor.sign_in().go("/mfa/challenge/recovery-code").code(code)
+
+
+def recovered(visitor: Visitor) -> Visitor:
+    """Sign in with login and the seventh of ten recovery codes, then a factor."""
+    codes = visitor.recovery_codes()
+    for code in codes[:6]:
+        visitor.recover(code).go("/logout")
+    return visitor.recover(codes[6]).otp()
+
+
 STOPS = (
     Stop(name="challenge-otp", reach=lambda v: v.sign_in(), holds=("otp",)),
     Stop(name="challenge-otp-others", reach=lambda v: v.sign_in(), holds=ALL),
@@ -102,6 +120,61 @@ STOPS = (
         name="enroll-sms-wrong",
         reach=lambda v: v.sign_in().choose("sms").number().wrong(),
         config=SMS,
+    ),
+    Stop(name="challenge-remember", reach=lambda v: v.sign_in(), holds=("otp",), config=RECOVERY),
+    Stop(
+        name="challenge-recovery",
+        reach=lambda v: v.recover().sign_in().go("/mfa/challenge/recovery-code"),
+        holds=("otp",),
+        config=RECOVERY,
+    ),
+    Stop(
+        name="challenge-recovery-wrong",
+        reach=lambda v: v.recover().sign_in().go("/mfa/challenge/recovery-code").code("0" * 24),
+        holds=("otp",),
+        config=RECOVERY,
+    ),
+    Stop(name="recovery-intro", reach=lambda v: v.sign_in().otp(), holds=("otp",), config=RECOVERY),
+    Stop(
+        name="recovery-again",
+        reach=lambda v: v.recover().sign_in().otp().go(CODES),
+        holds=("otp",),
+        config=RECOVERY,
+    ),
+    Stop(
+        name="recovery-codes",
+        reach=lambda v: v.sign_in().otp().press("form[data-mfa-form] button[type=submit]"),
+        holds=("otp",),
+        config=RECOVERY,
+    ),
+    Stop(name="recovery-replace", reach=with_code, holds=ALL, config=RECOVERY),
+    Stop(
+        name="recovery-session",
+        reach=lambda v: with_code(v).go("/with-otp"),
+        holds=("otp",),
+        config=RECOVERY,
+    ),
+    Stop(name="recover", reach=lambda v: v.go("/mfa/recover"), config=RECOVERY),
+    Stop(name="recover-wrong", reach=lambda v: v.recover("0" * 24), config=RECOVERY),
+    Stop(name="recovered", reach=recovered, holds=("otp",), config=RECOVERY),
+    Stop(
+        name="devices",
+        reach=lambda v: v.remembered().go("/mfa/devices"),
+        holds=("otp",),
+        config=RECOVERY,
+    ),
+    Stop(
+        name="devices-none",
+        reach=lambda v: v.sign_in().otp().go("/mfa/devices"),
+        holds=("otp",),
+        config=RECOVERY,
+    ),
+    Stop(
+        name="mail-recovery-used",
+        reach=lambda v: with_code(v).mail("was used"),
+        holds=("otp",),
+        config=RECOVERY,
+        is_mail=True,
     ),
     Stop(name="mail-code", reach=lambda v: v.sign_in().mail(), holds=("email",), is_mail=True),
     Stop(

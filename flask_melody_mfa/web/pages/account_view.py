@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import current_app, url_for
+from flask import url_for
 
 from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import account as flow
@@ -92,8 +92,7 @@ class View:
 
     def add_passkey_url(self) -> str:
         """Where a passkey is added; empty where none may be."""
-        allowed = self._mine.ctx.settings.allow_passkey_enrollment
-        if not allowed or "mfa.enroll.passkey" not in current_app.view_functions:
+        if not self._mine.ctx.settings.allow_passkey_enrollment:
             return ""
         return url_for("mfa.enroll.passkey", next=self._back)
 
@@ -110,18 +109,7 @@ class View:
         """The remembered devices, this one marked."""
         here = device.this_one(self._mine)
         found = devices.listed(self._mine.ctx, self._mine.account.key)
-        return [
-            {
-                "name": self.browser(one.user_agent),
-                "address": one_line(one.address or "", 64),
-                "since": self._times.day(one.created_at),
-                "until": self._times.day(one.expires_at),
-                "used": self._times.at(one.last_used_at or one.created_at),
-                "is_here": one.id == here,
-                "revoke_url": url_for("mfa.device.revoke", device_id=one.id),
-            }
-            for one in found
-        ]
+        return [device.row(one, is_here=one.id == here) for one in found]
 
     def session(self, found: flow.SessionView) -> Row:
         """A session."""
