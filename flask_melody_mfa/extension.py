@@ -13,6 +13,8 @@ from flask_login import user_logged_in, user_logged_out
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
+from flask_melody_mfa.core.codes import clean_code
+from flask_melody_mfa.core.errors import InvalidRequest, MfaError
 from flask_melody_mfa.core.settings import Settings
 from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import people, policies, sessions
@@ -27,10 +29,10 @@ from flask_melody_mfa.web import (
     fresh_sign_in,
     guard,
     notify,
-    page,
     policy_links,
 )
-from flask_melody_mfa.web.pages import blueprint
+from flask_melody_mfa.web.pages import blueprint, passkey
+from flask_melody_mfa.web.passkey_ui import passkey_ui
 from flask_melody_mfa.web.state import EXTENSION, Hooks, State, context, state
 from flask_melody_mfa.web.users import Users
 
@@ -85,15 +87,19 @@ class MelodyMFA:
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
         faces.register(app, settings)
-        app.url_value_preprocessors.setdefault(None, [])[:0] = (
-            partial(guard.observe, here),
-            fresh_sign_in.hide,
+        if settings.related_origins:
+            app.add_url_rule(
+                "/.well-known/webauthn", "mfa.related_origins", passkey.related_origins
+            )
+        app.jinja_env.globals["mfa_passkey"] = passkey_ui
+        app.url_value_preprocessors.setdefault(None, []).insert(
+            0, partial(fresh_sign_in.observe, here)
         )
         app.before_request_funcs.setdefault(None, []).insert(
             0, partial(decorators.at_the_door, here)
         )
-        app.after_request_funcs.setdefault(None, []).insert(0, page.policy_at_last)
         app.jinja_env.globals.setdefault("mfa_status", decorators.mfa_status)
+        app.register_error_handler(MfaError, guard.answer)
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)
 
@@ -125,9 +131,18 @@ class MelodyMFA:
         return account.active and isinstance(step, gate.Satisfied)
 
     def verify(self, user: Any, code: str, *, factor: str | None = None) -> bool:
-        """Judge a second proof without a browser, with the same counters and single use."""
-        kind = FactorKind(factor) if factor is not None else None
-        return people.verify(context(), state().describe(user), code, factor=kind)
+        """Judge a second proof without a browser, with the same counters and single use.
+
+        Only an authenticator has a code that nobody sent: `factor` is `otp`. Raises `Locked`,
+        `Throttled`, `Unavailable`; where a view does not catch them, they are answered as such.
+        """
+        if factor not in (None, FactorKind.OTP):
+            raise ValueError("factor: otp; the codes of the others are sent by a challenge")
+        try:
+            plain = clean_code(code)
+        except InvalidRequest:
+            return False
+        return people.verify(context(), state().describe(user), plain)
 
     # Views
 

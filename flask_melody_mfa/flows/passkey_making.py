@@ -57,11 +57,13 @@ class PasskeyView:
 class Right:
     """Why a passkey may be added now: a challenge asks for it, or a session allows it.
 
+    `prompted`: it is offered after a sign-in, and nobody asked for it.
     Made by `by_challenge` and `by_session` only, which judge.
     """
 
     challenge: Challenge | None = None
     standing: Standing | None = None
+    prompted: bool = False
 
     def binding(self, ctx: Context) -> str:
         """What the ceremony belongs to."""
@@ -97,11 +99,13 @@ def by_session(ctx: Context, account: Account, standing: Standing) -> Right:
     check_allowed(ctx, account)
     if standing.row.user_key != account.key or not standing.satisfied:
         raise StepUpRequired
-    if PASSKEY not in after_gate.prompts(ctx, standing):
-        asked = Requirement(max_age=ctx.settings.mfa_fresh_seconds)
-        if not isinstance(sessions.meets(ctx, account, standing, asked), gate.Satisfied):
-            raise StepUpRequired
-    return Right(standing=standing)
+    prompted = PASSKEY in after_gate.prompts(ctx, standing)
+    asked = Requirement(max_age=ctx.settings.mfa_fresh_seconds)
+    if not prompted and not isinstance(
+        sessions.meets(ctx, account, standing, asked), gate.Satisfied
+    ):
+        raise StepUpRequired
+    return Right(standing=standing, prompted=prompted)
 
 
 def check_allowed(ctx: Context, account: Account) -> None:
@@ -112,7 +116,7 @@ def check_allowed(ctx: Context, account: Account) -> None:
         raise Forbidden
 
 
-def may_be_automatic(ctx: Context, right: Right) -> bool:
+def may_be_automatic(right: Right) -> bool:
     """Whether a passkey may be made without asking (conditional create).
 
     Only right after a sign-in, and beside another factor: else it would be all that is held, and
@@ -120,10 +124,10 @@ def may_be_automatic(ctx: Context, right: Right) -> bool:
     """
     standing = right.standing
     return (
-        standing is not None
+        right.prompted
+        and standing is not None
         and standing.row.method == Method.PASSWORD
         and bool(standing.holding.enrolled)
-        and PASSKEY in after_gate.prompts(ctx, standing)
     )
 
 
@@ -131,7 +135,7 @@ def start_enrollment(
     ctx: Context, account: Account, right: Right, *, automatic: bool = False
 ) -> Mapping[str, Any]:
     """Options for the browser. Raises `Conflict` for the 21st passkey, `Forbidden`."""
-    if automatic and not may_be_automatic(ctx, right):
+    if automatic and not may_be_automatic(right):
         raise Forbidden
     purpose = rules.AUTOMATIC if automatic else rules.CREATE
 

@@ -181,6 +181,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
         accepted = ctx.factors[kind].finish_proof(ctx.env("verify"), held, {}, answer)
 
         def work(session: Session) -> tuple[Event, ...]:
+            tries.settle(session, account.key, kind)
             if not credentials.claim_step(
                 session,
                 account.key,
@@ -189,7 +190,6 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
                 ctx.now,
             ):
                 raise WrongProof
-            tries.settle(session, account.key, kind)
             accounts.forgive_user(session, account.key)
             events = (ctx.event("proof_accepted", account.key, factor=kind.value),)
             record(session, events)

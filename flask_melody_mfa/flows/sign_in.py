@@ -130,8 +130,7 @@ def begin(
         row.parked = parked_from(parked)
         row.proofs = proofs_to_text(proven)
         row.goal = goal.to_text()
-        session.add(row)
-        session.flush()
+        add(session, row)
         events = (*cover.events, ctx.event("challenge_started", account.key, method=method))
         record(session, events)
         challenge = Challenge(row=row, holding=holding, proofs=proven, goal=goal)
@@ -270,6 +269,8 @@ def finish(
     Raises `ChallengeOver` also where a device that it relied on was revoked meanwhile.
     """
     row = challenge.row
+    if challenge.purpose in (SIGN_IN, RAISE, STEP_UP):
+        accounts.forgive_user(session, row.user_key)
     if not devices.are_good(session, challenge.proofs):
         raise ChallengeOver
     if not challenges.end(session, row, ctx.now, ChallengeRow.proofs == row.proofs):
@@ -281,7 +282,6 @@ def finish(
             ctx, session, row, challenge.proofs, renews=challenge.goal.device
         )
     if challenge.purpose == SIGN_IN:
-        accounts.forgive_user(session, row.user_key)
         token = new_token()
         made = add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
         signed_in = ctx.event(
@@ -306,8 +306,6 @@ def finish(
     for proof in earned(session, challenge, ctx.now):
         proofs = with_proof(proofs, proof)
     values: dict[str, Any] = {"proofs": proofs_to_text(proofs), "used_at": ctx.now}
-    if challenge.purpose in (RAISE, STEP_UP):
-        accounts.forgive_user(session, row.user_key)
     if not sessions.change(session, found, SessionRow.proofs == found.proofs, **values):
         raise ChallengeOver
     finished = Finished(

@@ -530,3 +530,40 @@ def test_a_client_overrides_what_the_app_requires(
     person.follow()
     assert person.at == ("/secret" if page == "open" else page)
     assert person.signed_in() is (page == "open")
+
+
+def test_a_step_up_that_took_too_long_leads_back_and_signs_nobody_out(host: Host, ada: int) -> None:
+    with host.clock() as clock:
+        person = Person(host)
+        person.sign_in(remember="1")
+        person.follow()
+        person.code(host.otp(ada))
+        clock.tick(400)
+        person.get("/fresh", follow=True)
+        clock.tick(601)
+        person.code(host.otp(ada), next="/fresh")
+        assert person.page is not None
+        assert person.page.headers["Location"] == "/fresh"
+        assert person.signed_in()
+        assert "remember_token" in person.cookies()
+        person.get("/fresh", follow=True)
+        assert person.at == "/mfa/challenge/otp"
+        person.code(host.otp(ada), next="/fresh")
+        assert person.follow().text == "fresh"
+        assert "remember_token" in person.cookies()
+
+
+@pytest.mark.check("T03")
+def test_the_code_of_the_sign_in_is_no_step_up_code(host: Host, ada: int) -> None:
+    with host.clock() as clock:
+        person = Person(host)
+        person.sign_in()
+        person.follow()
+        code = host.otp(ada)
+        person.code(code)
+        person.get("/with-sms", follow=True)
+        assert person.at == "/mfa/challenge/otp"
+        assert person.code(code).status_code == 401
+        clock.tick(60)
+        with host.app.app_context():
+            assert host.mfa.verify(host.get(ada), code) is False
