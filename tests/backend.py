@@ -18,13 +18,28 @@ S2S = "/mfa/s2s/v1"
 
 
 class Backend:
-    """Calls the API with a token for some scopes. `client_id`: an existing client's."""
+    """Calls the API with a token for some scopes."""
 
-    def __init__(self, host: Host, *scopes: str, name: str = "backend", **said: Any) -> None:
+    def __init__(
+        self,
+        host: Host,
+        *scopes: str,
+        credentials: tuple[str, str] | None = None,
+        name: str = "backend",
+        **said: Any,
+    ) -> None:
         self.host = host
         self.http = host.app.test_client()
-        self.client_id, self.secret = make_client(host, name=name, scopes=list(scopes), **said)
+        made = credentials or make_client(host, name=name, scopes=list(scopes), **said)
+        self.client_id, self.secret = made
         self.token = self.buy()
+
+    @classmethod
+    def of(cls, host: Host, client_id: str) -> Backend:
+        """A backend with the credentials of a client that there is."""
+        with host.app.app_context():
+            made = clients.make_secret(context(actor="cli"), OPERATOR, client_id)
+        return cls(host, credentials=(client_id, made.secret))
 
     def buy(self, **form: str) -> str:
         """A new token."""

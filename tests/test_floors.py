@@ -25,7 +25,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "web": (
         {"signals", "core", "factors", "flows"},
         {"flask", "flask_login", "flask_sqlalchemy", "flask_wtf", "flask_babel", "flask_mail"}
-        | {"pydantic", "pydantic_core", "segno", "limits"}
+        | {"pydantic", "pydantic_core", "typing_extensions", "segno", "limits"}
         # What these are made of, and speak in.
         | {"werkzeug", "markupsafe", "jinja2", "sqlalchemy", "wtforms", "babel"},
     ),
@@ -41,7 +41,7 @@ ROOMS = {
     "factors.sms": {"phonenumbers"},
     "testing_fixtures": {"pytest"},
 }
-EXTRAS = {"alembic", "redis", "twilio", "urllib3", "webauthn"}
+EXTRAS = {"alembic", "flask_babel", "redis", "twilio", "urllib3", "webauthn"}
 """Packages that a host may do without (urllib3 comes with twilio): imported where needed."""
 LAZY = {"testing_fixtures"}
 """pytest loads it in every project, so it enters the package only for who asks for a fixture."""

@@ -31,10 +31,11 @@ from flask_melody_mfa.core.types import (
     NewCredential,
 )
 from flask_melody_mfa.flows import changes, directory, enroll, messages, people, tries
+from flask_melody_mfa.flows.account import SessionView, session_view
 from flask_melody_mfa.flows.challenge import Challenge, is_recent
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import new_row
-from flask_melody_mfa.store import accounts, challenges, credentials
+from flask_melody_mfa.store import accounts, challenges, credentials, sessions
 from flask_melody_mfa.store.accounts import Holding
 from flask_melody_mfa.store.log import record
 from flask_melody_mfa.store.tables import ChallengeRow
@@ -42,6 +43,7 @@ from flask_melody_mfa.store.tables import ChallengeRow
 SET_UP = "s2s_setup"
 VERIFY = "s2s_verify"
 METHOD = "backend"
+MOST_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,18 +160,22 @@ def set_up(ctx: Context, account: Account, kind: FactorKind, answer: Answer) -> 
 def confirm(ctx: Context, account: Account, kind: FactorKind, answer: Answer) -> None:
     """Judge the code of a set-up and store the factor; the user is told of it.
 
-    Raises `ChallengeOver` where no set-up is open, `WrongProof`, `InvalidRequest`, `Conflict`.
+    Where no set-up is open (any more) a code is as wrong as any. Raises `WrongProof`,
+    `InvalidRequest`, and `Conflict` for a factor that is held or a lost race.
     """
     check_active(account)
     now = running(ctx, account, SET_UP, kind)
-    if now.is_new:
-        raise ChallengeOver
     if now.holding.of(kind):
         raise Conflict
+    if now.is_new:
+        raise WrongProof
     row = now.row
     challenge = Challenge(row=row, holding=now.holding)
     kept = ctx.vault.open_kept(row) if row.code_kind == kind.value else {}
-    enroll.charge(ctx, challenge)
+    try:
+        enroll.charge(ctx, challenge)
+    except ChallengeOver:
+        raise WrongProof from None
     try:
         new = ctx.factors[kind].finish_enrollment(ctx.env(row.id), kept, answer)
     except WrongProof:
@@ -189,7 +195,7 @@ def store(ctx: Context, account: Account, challenge: Challenge, new: NewCredenti
         if new.destination is not None and not challenges.claim_code(session, row, ctx.now):
             raise WrongProof
         if not challenges.end(session, row, ctx.now):
-            raise ChallengeOver
+            raise Conflict
         if not accounts.claim_version(session, challenge.holding):
             raise Conflict
         enroll.add(ctx, session, account, challenge.holding, new)
@@ -265,7 +271,7 @@ def verify(
             )
         return row, accounts.read_holding(session, account.key)
 
-    row, holding = ctx.store.run(look)
+    row, holding = ctx.store.read(look)
     tries.check_lock(ctx, holding)
     if (row is None and verification_id is not None) or not holding.of(kind):
         raise WrongProof
@@ -363,7 +369,13 @@ def take_away(ctx: Context, account: Account, kind: FactorKind) -> None:
         people.reset(ctx, account, [kind], reason="taken away")
 
 
+def sessions_of(ctx: Context, account: Account) -> list[SessionView]:
+    """The live sessions of an account, those used last first."""
+    rows = ctx.store.read(lambda session: list(sessions.of_user(session, account.key, MOST_LISTED)))
+    return [session_view(row, None) for row in rows]
+
+
 def lock_of(ctx: Context, account: Account) -> Instant | None:
     """When the account's lock ends; None without one."""
-    holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     return directory.lock_of(ctx, holding.locked_until)

@@ -139,10 +139,10 @@ def keep(
     row = challenge.row
 
     def work(session: Session) -> tuple[Finished | None, tuple[Event, ...]]:
-        if new.destination is not None and not challenges.claim_code(session, row, ctx.now):
-            raise WrongProof
         if not accounts.claim_version(session, challenge.holding):
             raise Conflict
+        if new.destination is not None and not challenges.claim_code(session, row, ctx.now):
+            raise WrongProof
         events = [ctx.event("factor_enrolled", account.key, factor=new.kind.value)]
         holding = challenge.holding
         lost = challenge.goal.replaces

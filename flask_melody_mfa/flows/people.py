@@ -40,8 +40,8 @@ def end_all(ctx: Context, account: Account, *, reason: str, but: str | None = No
     """End devices, challenges and sessions of an account; `but`: the id of the one that stays."""
 
     def work(session: Session) -> tuple[Event, ...]:
-        events = devices.end_all(ctx, session, account.key, reason=reason)
         challenges.end_all(session, account.key, ctx.now)
+        events = devices.end_all(ctx, session, account.key, reason=reason)
         ended = sessions.end_all(session, account.key, ctx.now, but=but)
         if ended:
             event = ctx.event("sessions_ended", account.key, count=ended, reason=reason)
@@ -74,6 +74,8 @@ def reset(
     def work(session: Session) -> tuple[Event, ...]:
         if not accounts.change_version(session, account.key):
             return ()
+        accounts.free_factor(session, account.key, list(kinds))
+        challenges.end_all(session, account.key, ctx.now)
         take_away(ctx, session, account.key, kinds)
         if factors is None:
             accounts.unlock(session, account.key)
@@ -83,7 +85,6 @@ def reset(
             ctx.event("factor_reset", account.key, factors=named, reason=reason),
             *changes.follow(ctx, session, account.key, reason="factor_reset"),
         )
-        challenges.end_all(session, account.key, ctx.now)
         sessions.end_all(session, account.key, ctx.now)
         record(session, events)
         return events
@@ -180,6 +181,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
         accepted = ctx.factors[kind].finish_proof(ctx.env("verify"), held, {}, answer)
 
         def work(session: Session) -> tuple[Event, ...]:
+            tries.settle(session, account.key, kind)
             if not credentials.claim_step(
                 session,
                 account.key,
@@ -188,7 +190,6 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
                 ctx.now,
             ):
                 raise WrongProof
-            tries.settle(session, account.key, kind)
             accounts.forgive_user(session, account.key)
             events = (ctx.event("proof_accepted", account.key, factor=kind.value),)
             record(session, events)

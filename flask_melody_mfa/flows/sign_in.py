@@ -86,7 +86,6 @@ def begin(
     """Answer a `login_user`: a session when nothing is owed, else a challenge.
 
     `proofs`: what was proven in place of the password.
-
     `replaces`: the token of a challenge in the same browser that this sign-in puts aside.
     `device_token`: that of the browser's remembered device; used up where a proof is owed.
     """
@@ -131,8 +130,7 @@ def begin(
         row.parked = parked_from(parked)
         row.proofs = proofs_to_text(proven)
         row.goal = goal.to_text()
-        session.add(row)
-        session.flush()
+        add(session, row)
         events = (*cover.events, ctx.event("challenge_started", account.key, method=method))
         record(session, events)
         challenge = Challenge(row=row, holding=holding, proofs=proven, goal=goal)
@@ -271,9 +269,11 @@ def finish(
     Raises `ChallengeOver` also where a device that it relied on was revoked meanwhile.
     """
     row = challenge.row
-    if not devices.are_good(session, challenge.proofs):
-        raise ChallengeOver
+    if challenge.purpose in (SIGN_IN, RAISE, STEP_UP):
+        accounts.forgive_user(session, row.user_key)
     if not challenges.end(session, row, ctx.now, ChallengeRow.proofs == row.proofs):
+        raise ChallengeOver
+    if not devices.are_good(session, challenge.proofs):
         raise ChallengeOver
     issued: devices.Issued | None = None
     events: tuple[Event, ...] = ()
@@ -282,7 +282,6 @@ def finish(
             ctx, session, row, challenge.proofs, renews=challenge.goal.device
         )
     if challenge.purpose == SIGN_IN:
-        accounts.forgive_user(session, row.user_key)
         token = new_token()
         made = add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
         signed_in = ctx.event(
@@ -307,8 +306,6 @@ def finish(
     for proof in earned(session, challenge, ctx.now):
         proofs = with_proof(proofs, proof)
     values: dict[str, Any] = {"proofs": proofs_to_text(proofs), "used_at": ctx.now}
-    if challenge.purpose in (RAISE, STEP_UP):
-        accounts.forgive_user(session, row.user_key)
     if not sessions.change(session, found, SessionRow.proofs == found.proofs, **values):
         raise ChallengeOver
     finished = Finished(

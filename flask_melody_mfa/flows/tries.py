@@ -119,7 +119,6 @@ def fail(ctx: Context, account: Account, kind: FactorKind, row: ChallengeRow | N
             length = limits.lock_length(holding.lock_level)
             if accounts.lock(session, holding, ctx.now + length, threshold):
                 locked = True
-                challenges.end_all(session, key, ctx.now)
                 told = accounts.tell_once(session, key, "locked", ctx.now, limits.NOTICE_PAUSE)
                 events.append(ctx.event("locked", key, seconds=limits.seconds(length), notify=told))
         elif holding.failures >= limits.FAILING_NOTICE_AT and accounts.tell_once(
@@ -128,6 +127,8 @@ def fail(ctx: Context, account: Account, kind: FactorKind, row: ChallengeRow | N
             events.append(ctx.event("proofs_failing", key, factor=kind.value))
         if accounts.disable_factor(session, key, kind, ctx.now, limits.FACTOR_CAP):
             events.append(ctx.event("factor_disabled", key, factor=kind.value))
+        if locked:
+            challenges.end_all(session, key, ctx.now)
         over = locked or (row is not None and out_of_tries(ctx, session, row))
         record(session, events)
         return Over(locked=locked, challenge=over), tuple(events)

@@ -183,7 +183,8 @@ def charge_factor(session: Session, user_key: str, kind: FactorKind, cap: int) -
     if rows_changed(session, CHARGE_FACTOR, **this, cap=cap):
         return True
     if execute(session, select(FactorState.kind).where(*THIS_FACTOR), **this).first():
-        return False
+        # Disabled; or made by another request since our first look, and then this counts.
+        return bool(rows_changed(session, CHARGE_FACTOR, **this, cap=cap))
     execute(session, insert(FactorState), user_key=user_key, kind=kind.value, failures=1)
     return True
 
@@ -336,22 +337,22 @@ def free_factor(session: Session, user_key: str, kinds: Sequence[FactorKind]) ->
 
 
 OF_AN_ACCOUNT: tuple[Any, ...] = (
-    CredentialRow,
+    User,
     FactorState,
+    ChallengeRow,
+    CredentialRow,
     Passkey,
     PasskeyUser,
     Ceremony,
     RecoveryCode,
     Device,
     Address,
-    ChallengeRow,
     SessionRow,
     EmbeddedSession,
     NoticeRow,
     EventRow,
-    User,
 )
-"""Every table with rows of one account."""
+"""Every table with rows of one account, in the order in which they are changed."""
 
 
 def erase(session: Session, user_key: str) -> None:

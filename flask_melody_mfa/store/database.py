@@ -2,6 +2,10 @@
 
 `Store.run` is the only way to the database. Its work function is run again when the database
 says that it lost against another transaction, so it must do nothing but talk to the database.
+
+Work that changes several rows of an account takes them in one order, so that no two wait for each
+other in a circle: `mfa_user`, `mfa_factor`, `mfa_challenge`, `mfa_credential`,
+`mfa_recovery_code`, `mfa_device`, `mfa_session`.
 """
 
 from __future__ import annotations
@@ -26,11 +30,13 @@ T = TypeVar("T")
 
 log = logging.getLogger("flask_melody_mfa")
 
-TRIES = 4
+TRIES = 6
+PAUSE = 0.01
+"""Seconds before the second try, about; then twice as long each time."""
 CONFLICTS = frozenset({"40001", "40P01", "55P03", "1213", "1205", "1020"})
 MISSING = frozenset({"42P01", "1146"})
-PATIENCE = 1.0
-"""Seconds. A conflict that took longer has waited for a lock already and is not tried again."""
+PATIENCE = 2.0
+"""Seconds. After that long a conflict is not tried again: it has waited for a lock already."""
 
 
 class SharedConnection:
@@ -68,26 +74,30 @@ class SharedConnection:
         self.rollback()
 
 
-def _code(error: DBAPIError) -> str:
-    """The database's own code for an error: SQLSTATE, or MariaDB's number, else the text."""
+def _codes(error: DBAPIError) -> set[str]:
+    """The database's own codes for an error: SQLSTATE, MariaDB's number, SQLite's text."""
     origin = error.orig
-    state = getattr(origin, "sqlstate", None)
-    if state:
-        return str(state)
     arguments = getattr(origin, "args", ())
-    return str(arguments[0]) if arguments else ""
+    return {str(code) for code in (getattr(origin, "sqlstate", None), *arguments[:1]) if code}
 
 
 def _is_conflict(error: DBAPIError) -> bool:
     if isinstance(error, IntegrityError):
         return True  # someone inserted the same row first; the next run finds it
-    code = _code(error)
-    return code in CONFLICTS or "database is locked" in code or "table is locked" in code
+    codes = _codes(error)
+    return bool(codes & CONFLICTS) or any(
+        text in code for code in codes for text in ("database is locked", "table is locked")
+    )
+
+
+def _is_late(error: DBAPIError, began: float) -> bool:
+    """Whether to give up waiting. A row that was there first took no waiting of its own."""
+    return time.monotonic() - began > PATIENCE and not isinstance(error, IntegrityError)
 
 
 def _is_missing(error: DBAPIError) -> bool:
-    code = _code(error)
-    return code in MISSING or code.startswith("no such table")
+    codes = _codes(error)
+    return bool(codes & MISSING) or any(code.startswith("no such table") for code in codes)
 
 
 class Store:
@@ -136,8 +146,8 @@ class Store:
                 "before the view returns (or before login_user)."
             )
             raise HostBlocks
+        began = time.monotonic()
         for attempt in range(TRIES):
-            began = time.monotonic()
             try:
                 return self._once(work, commit=commit)
             except DBAPIError as error:
@@ -147,14 +157,13 @@ class Store:
                         "`flask db upgrade`, or without Flask-Migrate `flask mfa db upgrade`."
                     )
                     raise Unavailable from None
-                waited = time.monotonic() - began > PATIENCE
-                if not _is_conflict(error) or waited or attempt == TRIES - 1:
+                if not _is_conflict(error) or attempt == TRIES - 1 or _is_late(error, began):
                     log.error("The database failed: %s", type(error).__name__)
                     raise Unavailable from None
             except SQLAlchemyError as error:
                 log.error("The database failed: %s", type(error).__name__)
                 raise Unavailable from None
-            time.sleep(random.uniform(0.005, 0.02) * (attempt + 1))
+            time.sleep(random.uniform(0.5, 1.5) * PAUSE * 2**attempt)
         raise AssertionError("unreachable")
 
     def _once(self, work: Callable[[Session], T], *, commit: bool) -> T:
@@ -164,5 +173,18 @@ class Store:
         ):
             result = work(session)
             if commit:
-                session.commit()
+                self._commit(session)
             return result
+
+    def _commit(self, session: Session) -> None:
+        """Commit. A connection whose COMMIT failed is given up, unless it is the host's only one.
+
+        Nobody rolls back after a COMMIT that failed, and SQLite leaves the transaction open:
+        whoever got this connection next would commit it.
+        """
+        try:
+            session.commit()
+        except BaseException:
+            if not self.shared:
+                session.invalidate()
+            raise

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any
 
-from flask_melody_mfa.core.errors import InvalidRequest
+from flask_melody_mfa.core.errors import NotFound
 from flask_melody_mfa.core.signed import Purpose, Signer
 from flask_melody_mfa.web.state import state
 
@@ -30,10 +30,10 @@ def write(which: str, at: Any) -> str:
 
 
 def read(which: str, cursor: str | None) -> Any:
-    """Where a cursor points; None without one. Raises `InvalidRequest` for any other."""
+    """Where a cursor points; None without one. Raises `NotFound` for one of another list."""
     if cursor is None:
         return None
     found = signer().loads(cursor, max_age=LIFETIME)
     if not isinstance(found, list) or len(found) != 2 or found[0] != which:
-        raise InvalidRequest({"cursor": "invalid"})
+        raise NotFound
     return found[1]

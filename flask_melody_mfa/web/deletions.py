@@ -18,7 +18,7 @@ from flask_melody_mfa.core.errors import MfaError
 from flask_melody_mfa.core.types import Account
 from flask_melody_mfa.flows import people
 from flask_melody_mfa.web import door
-from flask_melody_mfa.web.state import EXTENSION, context, state
+from flask_melody_mfa.web.state import EXTENSION, State, context, state
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -77,8 +77,10 @@ def follow(session: Session) -> None:
             log.error("MFA data of a deleted user remain (%s); run flask mfa erase", error.code)
 
 
-def put_out(account: Account) -> None:
-    """An account that is inactive came with a session: what it has ends here, and everywhere."""
-    people.deactivated(context(actor="host"), account)
-    door.sign_out_here()
-    g._mfa_out = True
+def put_out(here: State, key: str) -> None:
+    """A session of an account that is inactive: what it has ends here, and everywhere."""
+    account = here.account_of(key)
+    if account is not None and not account.active:
+        people.deactivated(context(actor="host"), account)
+        door.sign_out_here()
+        g._mfa_out = True

@@ -12,6 +12,7 @@ from flask_melody_mfa.core.settings import Settings
 
 S2S = "flask_melody_mfa.web.s2s"
 EMBEDDED = "flask_melody_mfa.web.embedded"
+ADMIN = "flask_melody_mfa.web.admin"
 EMBEDDED_PATH = "/embedded/v1"
 NAMES = ("mfa_s2s", "mfa_embedded")
 
@@ -23,6 +24,8 @@ def register(app: Flask, settings: Settings) -> None:
     app.register_blueprint(
         waiting("mfa_embedded", EMBEDDED, settings.mfa_url_prefix + EMBEDDED_PATH)
     )
+    if settings.mfa_admin_panel:
+        app.register_blueprint(import_module(ADMIN).blueprint(settings.mfa_url_prefix))
 
 
 def waiting(name: str, module: str, prefix: str) -> Blueprint:

@@ -31,7 +31,7 @@ from flask_melody_mfa.web.proxies import kept, this_request, this_session
 from flask_melody_mfa.web.seen import ANONYMOUS, At, Seen
 from flask_melody_mfa.web.session_cache import Remembered
 from flask_melody_mfa.web.state import State, context, state
-from flask_melody_mfa.web.view_client import client_of_view
+from flask_melody_mfa.web.view_client import client_of_view, gate_named
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -102,16 +102,19 @@ def request_loader(here: State) -> Any:
 
 
 def look_as(client: str | None) -> Seen:
-    """Who is there, at a client's gate."""
+    """Who is there, at a client's gate; who owes another gate is hidden, and still there."""
     token, flask_id = door.mark().get("s"), session.get("_user_id")
+    seen = look()
     if flask_id is None:
-        seen = look()
         return by_loader(client) if seen.by_loader else seen
-    here = state()
-    return with_session(here, token, str(flask_id), client) if token else without_session(client)
+    if token is None:
+        return without_session(client)
+    return with_session(state(), token, str(flask_id), client, account=seen.account)
 
 
-def with_session(here: State, token: str, flask_id: str, client: str | None) -> Seen:
+def with_session(
+    here: State, token: str, flask_id: str, client: str | None, *, account: Account | None = None
+) -> Seen:
     """A browser with an MFA session: as remembered by this process, or as read anew."""
     known = here.cache.get(token, client)
     now = here.clock()
@@ -126,15 +129,14 @@ def with_session(here: State, token: str, flask_id: str, client: str | None) -> 
         door.sign_out_here()
         g._mfa_out = True
         return ANONYMOUS
-    account = current_account(here)
-    if account is None:
+    account = account or current_account(here)
+    if account is None or not account.active:
+        # Flask-Login's `UserMixin` takes who is inactive for nobody, too.
+        deletions.put_out(here, standing.row.user_key)
         return ANONYMOUS
     if account.key != standing.row.user_key:
         door.set_mark(s=None)
         return without_session(client)
-    if not account.active:
-        deletions.put_out(account)
-        return ANONYMOUS
     if standing.satisfied:
         remember((token, client), now, flask_id, standing, since)
         return Seen(at=At.SATISFIED, client=client, account=account, standing=standing)
@@ -191,7 +193,7 @@ def without_session(client: str | None) -> Seen:
     if "_user_id" not in session:
         return by_loader(client)
     if not account.active:
-        deletions.put_out(account)
+        deletions.put_out(here, account.key)
         return ANONYMOUS
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
@@ -250,21 +252,24 @@ def current_account(here: State) -> Account | None:
     return None if user is None else here.describe(user)
 
 
-def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Before anything of the host's runs: make a user who owes the gate invisible."""
-    del values
+def observe(here: State, endpoint: str | None) -> bool:
+    """Before anything of the host's runs: make a user who owes the gate invisible.
+
+    False where nobody can be there, as far as this request goes.
+    """
     this, found = this_request(), kept()
     door.begin_request(this, found)
     if is_nobody(here, this):
         found._mfa_seen = ANONYMOUS
-        return
+        return False
     if is_ours_without_user(endpoint) or not here.settings.mfa_guard:
-        return
+        return True
     try:
         first_look(here)
     except MfaError as error:
         door.be_anonymous()
         found._mfa_failed = error
+    return True
 
 
 def guard(here: State) -> Any:
@@ -319,7 +324,7 @@ def interrupt(seen: Seen) -> BaseResponse:
             return over()
         except MfaError as error:
             return fault(error)
-    client = seen.client if seen.at is At.OWED else None
+    client = gate_named(seen)
     if answers.is_page_request():
         return to_challenge(302, next=answers.this_path(), client=client)
     if answers.is_form_post():

@@ -145,10 +145,20 @@ def query_parts(operation: Operation) -> list[dict[str, Any]]:
 
 def header_parts(operation: Operation) -> list[dict[str, Any]]:
     """The parameters that stand in headers; all can be left out."""
-    schema = {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY, "pattern": "^[!-~]+$"}
     return [
-        {"name": name, "in": "header", "required": False, "description": what, "schema": schema}
-        for name, what in operation.headers.items()
+        {
+            "name": name,
+            "in": "header",
+            "required": False,
+            "description": header.what,
+            "schema": {
+                "type": "string",
+                "minLength": 1,
+                "maxLength": LONGEST_KEY,
+                "pattern": header.pattern,
+            },
+        }
+        for name, header in operation.headers.items()
     ]
 
 

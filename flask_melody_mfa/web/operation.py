@@ -74,6 +74,14 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """A header that an operation reads, and that can be left out. `what`: it is for."""
+
+    what: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """An answer that is documented apart: instead of what the record would say, or beside it."""
 
@@ -92,7 +100,7 @@ class Operation:
     `function` returns a shape (answered with `status`), None (204), or a response of its own.
     `errors`: what it may raise beside what every operation may. `form`: the body is a form.
     `told`: answers that the document tells in other words. `headers`: those that it reads, by
-    name, with what they are for.
+    name.
     """
 
     name: str
@@ -112,7 +120,7 @@ class Operation:
     errors: tuple[type[MfaError], ...] = ()
     media_type: str = JSON
     told: tuple[Told, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict, hash=False)
+    headers: Mapping[str, Header] = field(default_factory=dict, hash=False)
 
     @property
     def rule(self) -> str:

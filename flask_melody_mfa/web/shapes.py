@@ -7,7 +7,6 @@ surrogates, which no database and no log takes.
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from pydantic import (
@@ -21,6 +20,7 @@ from pydantic import (
 )
 
 from flask_melody_mfa.core.types import Instant
+from flask_melody_mfa.web.moments import in_utc
 
 PLAIN = r"^[^\x00-\x1f\x7f]+$"
 _WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)
@@ -38,12 +38,6 @@ class Query(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def in_utc(at: Instant) -> str:
-    """A point in time as RFC 3339 has it, to the millisecond."""
-    moment = datetime.fromtimestamp(at / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def encodable(text: str) -> str:
     """Refuse what UTF-8 cannot say."""
     text.encode()
@@ -57,6 +51,11 @@ def whole(value: Any) -> Any:
             raise ValueError("digits")
         return int(value)
     return value
+
+
+def integral(value: Any) -> Any:
+    """A number without a fraction is an integer, however JSON spelled it (JSON Schema §6.1.1)."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 Moment = Annotated[
@@ -85,7 +84,7 @@ PhoneNumber = Annotated[
 Cursor = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[A-Za-z0-9._-]+$")]
 """Where a list goes on: `next_cursor` of the page before."""
 
-Limit = Annotated[int, BeforeValidator(whole), Field(ge=1, le=100)]
+Limit = Annotated[int, Field(ge=1, le=100), BeforeValidator(whole)]
 """How many items a page of a list may have."""
 
 

@@ -9,7 +9,9 @@ from flask import request
 
 from flask_melody_mfa.core.errors import Unavailable
 from flask_melody_mfa.core.types import Account
+from flask_melody_mfa.web import door
 from flask_melody_mfa.web.proxies import this_request
+from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import State
 
 log = logging.getLogger("flask_melody_mfa")
@@ -46,3 +48,10 @@ def declared_client(here: State, endpoint: str | None) -> str | None:
         if required is not None and required.client:
             return str(required.client)
     return None
+
+
+def gate_named(seen: Seen) -> str | None:
+    """Whose gate the challenge is to be for. An empty text: the app's, where another may run."""
+    if seen.at is not At.OWED:
+        return None
+    return "" if seen.client is None and door.mark().get("c") else seen.client

@@ -112,12 +112,13 @@ def test_a_session_that_owes_the_app_is_asked_for_its_clients_gate_alone(make_ho
 
     @host.app.route("/enter", methods=["POST"])
     def enter() -> Any:
-        return host.mfa.sign_in(host.get(ada), client="billing", next_url="/billing")
+        return host.mfa.sign_in(host.get(ada), client="open", next_url="/billing")
 
     person = Person(host)
     person.post("/enter")
     person.follow()
-    assert person.at == "/mfa/challenge/otp"
+    assert person.at == "/mfa/challenge/otp", "not the email that the app's gate wants"
+    assert host.mails() == []
     person.code(host.otp(ada))
     assert person.follow().text == "billing"
     assert_requires_mfa(person.client, "/secret")
@@ -142,6 +143,46 @@ def test_the_client_in_the_challenges_address_opens_nothing(make_host: Make, ask
     person.follow()
     assert not person.signed_in()
     assert_requires_mfa(person.client, "/billing")
+
+
+@pytest.mark.check("P12")
+def test_a_running_challenge_governs_its_own_pages_only(make_host: Make) -> None:
+    """Asked for the authenticator at one gate, one may turn to another that wants an SMS code."""
+    host = make_host(**LAX, MFA_CLIENTS={**STRICT, "desk": {"SMS_MFA_IS_REQUIRED": True}})
+    with_views(host)
+
+    @host.app.route("/desk")
+    @mfa_required(client="desk")
+    def desk() -> str:
+        return "desk"
+
+    ada = host.user()
+    host.enroll(ada, "otp", "sms", "email")
+    person = Person(host)
+    person.sign_in()
+    person.follow()
+    person.get("/mfa/challenge/email")
+    person.post("/mfa/challenge/email/send")
+    person.follow()
+    person.code(host.last_code())
+    assert person.signed_in()
+    person.get("/billing")
+    person.follow()
+    assert person.at == "/mfa/challenge/otp"
+    person.get("/desk")
+    person.follow()
+    assert person.at == "/mfa/challenge/sms", "not the authenticator that the other gate wants"
+    person.post("/mfa/challenge/sms/send")
+    person.follow()
+    person.code(host.last_code())
+    assert person.follow().text == "desk"
+    person.get("/billing")
+    person.follow()
+    assert person.at == "/mfa/challenge/otp"
+    person.get("/billing")
+    person.follow()
+    person.code(host.otp(ada))
+    assert person.follow().text == "billing"
 
 
 def test_the_views_own_client_comes_before_its_blueprints(make_host: Make) -> None:

@@ -11,7 +11,9 @@ from flask_wtf import CSRFProtect
 
 from flask_melody_mfa import MelodyMFA
 from flask_melody_mfa.core.clients import OVERRIDES
-from flask_melody_mfa.web.s2s import FACE, shapes
+from flask_melody_mfa.core.declared import SCOPES
+from flask_melody_mfa.web.s2s import FACE
+from flask_melody_mfa.web.s2s.client_shapes import Overrides
 from tests.backend import S2S, Backend
 from tests.host import Host, Person
 
@@ -191,7 +193,7 @@ def test_a_field_that_is_not_known_is_refused_and_nothing_happens(
         "limit=",
         "limit=1&limit=2",
         "aal=2",
-        "cursor=made.up",
+        "cursor=made%20up",
         "query=%00",
         "query=",
     ],
@@ -290,7 +292,8 @@ def test_the_document_and_the_routes_are_made_of_the_same_records(host: Host) ->
     assert document["servers"] == [{"url": S2S}]
     flow = document["components"]["securitySchemes"]["credential"]["flows"]["clientCredentials"]
     assert flow["tokenUrl"] == f"{S2S}/token"
-    assert set(flow["scopes"]) == set(shapes.Scope.__args__)
+    assert tuple(flow["scopes"]) == SCOPES
+    assert document["components"]["schemas"]["Scope"]["enum"] == list(SCOPES)
 
 
 def test_every_operation_says_what_it_needs_and_answers(host: Host) -> None:
@@ -334,7 +337,7 @@ def test_the_page_loads_nothing_from_elsewhere_and_runs_no_script(host: Host) ->
 
 
 def test_the_shape_of_a_client_has_every_setting_that_a_client_may_override() -> None:
-    assert set(shapes.Overrides.model_fields) == {*OVERRIDES, "use_system_mfa_config"}
+    assert set(Overrides.model_fields) == {*OVERRIDES, "use_system_mfa_config"}
 
 
 def test_an_operation_cannot_be_changed(host: Host) -> None:

@@ -6,9 +6,13 @@ import json
 import re
 
 import pytest
+from sqlalchemy import select
 
+from flask_melody_mfa.core.errors import Conflict
 from flask_melody_mfa.core.recovery_codes import canonical
-from flask_melody_mfa.flows import recovery
+from flask_melody_mfa.flows import recovery, replacing, sessions
+from flask_melody_mfa.store import accounts
+from flask_melody_mfa.store.tables import SessionRow
 from flask_melody_mfa.web.state import context, state
 from tests.host import Host, Person, totp
 from tests.recovering import (
@@ -488,6 +492,23 @@ def test_only_ones_own_lost_things_are_replaced(host: Host, ada: int) -> None:
     for wanted in (theirs, "", "0" * 32, "'"):
         assert person.post("/mfa/enroll/replace", {"credential": wanted}).status_code == 400
     assert len(host.rows("mfa_credential")) == 2
+
+
+@pytest.mark.check("N06")
+def test_the_flow_itself_refuses_what_is_not_offered(host: Host, ada: int) -> None:
+    codes = codes_of(host, ada)
+    use(host, codes[0])
+    bob = host.user("bob@example.org")
+    host.enroll(bob, "otp")
+    theirs = next(r["id"] for r in host.rows("mfa_credential") if r["user_key"] == str(bob))
+    with host.app.app_context():
+        ctx, account = context(), state().describe(host.get(ada))
+        row = ctx.store.run(lambda session: session.scalars(select(SessionRow)).one())
+        holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+        standing = sessions.stand(ctx, row, holding)
+        assert [lost.kind for lost in replacing.offered(ctx, account, standing)] == ["otp"]
+        with pytest.raises(Conflict):
+            replacing.begin(ctx, account, standing, theirs)
 
 
 def test_the_offer_ends_with_the_freshness_of_the_code(host: Host, ada: int) -> None:

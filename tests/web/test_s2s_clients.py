@@ -95,8 +95,10 @@ def test_own_fields_cannot_be_null_but_are_left_as_they_are(backend: Backend) ->
 def test_reasons_come_by_field(backend: Backend) -> None:
     body = {"name": "x", "redirect_uris": ["http://example.org/"], "origins": ["https://a/b"]}
     errors = backend.post("/clients", body, 400)["errors"]
-    assert set(errors) == {"redirect_uris", "origins"}
-    assert "use https" in errors["redirect_uris"]
+    assert set(errors) == {"redirect_uris.0", "origins.0"}
+    body = {"name": "x", "otp_mfa_is_required": True, "use_system_mfa_config": True}
+    errors = backend.post("/clients", body, 400)["errors"]
+    assert "use_system_mfa_config = True" in errors["otp_mfa_is_required"]
 
 
 def test_a_client_in_plain_http_is_refused_outside_of_debug() -> None:

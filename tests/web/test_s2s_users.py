@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from flask_melody_mfa.core import otp
-from flask_melody_mfa.core.errors import ChallengeOver, Conflict
+from flask_melody_mfa.core.errors import Conflict
 from flask_melody_mfa.core.types import FactorKind, NewCredential
 from flask_melody_mfa.flows import backend as backends
 from flask_melody_mfa.flows.challenge import Challenge
@@ -121,11 +121,8 @@ def test_a_cursor_works_for_the_list_that_it_came_from_only(host: Host, backend:
         host.user(f"user{number}@example.org")
     cursor = backend.get("/users?limit=1&query=user")["next_cursor"]
     backend.get(f"/users?limit=1&query=user&cursor={cursor}")
-    backend.get(f"/users?limit=1&cursor={cursor}", 400)
-    backend.get(f"/users?query=user&cursor={cursor[:-1]}", 400)
-    with host.clock() as clock:
-        clock.tick(0)
-        assert "user" not in cursor
+    backend.get(f"/users?limit=1&cursor={cursor}", 404)
+    backend.get(f"/users?query=user&cursor={cursor[:-1]}", 404)
 
 
 def test_a_page_of_many_users_costs_as_many_statements_as_one_of_few(
@@ -138,7 +135,7 @@ def test_a_page_of_many_users_costs_as_many_statements_as_one_of_few(
         with statements(host) as seen:
             backend.get(f"/users?limit={limit}")
         counts.append(len(seen))
-    assert counts[0] == counts[1] <= 9
+    assert counts[0] == counts[1] <= 4, "one for the token, three for what they hold"
 
 
 def test_the_hosts_own_list_of_users_is_asked(host: Host, backend: Backend, ada: int) -> None:
@@ -287,7 +284,7 @@ def test_a_set_up_that_is_asked_for_again_is_the_same_until_it_is_confirmed(
     secret = otp.decode_secret(first["secret"])
     backend.post(f"/users/{ada}/otp-mfa/confirm", {"code": totp(secret)}, 204)
     backend.post(f"/users/{ada}/otp-mfa/setup", status=409)
-    backend.post(f"/users/{ada}/otp-mfa/confirm", {"code": totp(secret)}, 410)
+    backend.post(f"/users/{ada}/otp-mfa/confirm", {"code": totp(secret)}, 409)
     assert len(host.rows("mfa_credential")) == 1
 
 
@@ -300,21 +297,21 @@ def test_a_set_up_belongs_to_one_user_and_one_backend(
     theirs = otp.decode_secret(other.post(f"/users/{ada}/otp-mfa/setup")["secret"])
     assert theirs != secret
     other.post(f"/users/{ada}/otp-mfa/confirm", {"code": totp(secret)}, 401)
-    backend.post(f"/users/{bob}/otp-mfa/confirm", {"code": totp(secret)}, 410)
+    backend.post(f"/users/{bob}/otp-mfa/confirm", {"code": totp(secret)}, 401)
     backend.post(f"/users/{ada}/otp-mfa/confirm", {"code": totp(secret)}, 204)
 
 
 @pytest.mark.check("T09", "E06")
-def test_a_confirmation_without_a_set_up_is_over_and_an_abandoned_one_gates_nothing(
+def test_a_code_without_a_set_up_is_wrong_and_an_abandoned_set_up_gates_nothing(
     host: Host, backend: Backend, ada: int
 ) -> None:
     for factor in FACTORS:
-        backend.post(f"/users/{ada}/{factor}-mfa/confirm", {"code": "123456"}, 410)
+        backend.post(f"/users/{ada}/{factor}-mfa/confirm", {"code": "123456"}, 401)
     with host.clock() as clock:
         backend.token = backend.buy()
         secret = otp.decode_secret(backend.post(f"/users/{ada}/otp-mfa/setup")["secret"])
         clock.tick(601)
-        backend.post(f"/users/{ada}/otp-mfa/confirm", {"code": totp(secret, clock)}, 410)
+        backend.post(f"/users/{ada}/otp-mfa/confirm", {"code": totp(secret, clock)}, 401)
         again = otp.decode_secret(backend.post(f"/users/{ada}/otp-mfa/setup")["secret"])
         assert again != secret
     assert held(backend, ada) == []
@@ -337,7 +334,7 @@ def test_five_wrong_codes_end_a_set_up(host: Host, backend: Backend, ada: int) -
     secret = otp.decode_secret(backend.post(f"/users/{ada}/otp-mfa/setup")["secret"])
     for _ in range(5):
         backend.post(f"/users/{ada}/otp-mfa/confirm", {"code": "000000"}, 401)
-    backend.post(f"/users/{ada}/otp-mfa/confirm", {"code": totp(secret)}, 410)
+    backend.post(f"/users/{ada}/otp-mfa/confirm", {"code": totp(secret)}, 401)
 
 
 @pytest.mark.check("P08", "O08")
@@ -664,6 +661,6 @@ def test_a_set_up_that_lost_a_race_stores_nothing(host: Host, ada: int) -> None:
         assert host.rows("mfa_credential") == []
         fresh = backends.running(ctx, account, backends.SET_UP, FactorKind.OTP)
         backends.store(ctx, account, Challenge(row=fresh.row, holding=fresh.holding), new)
-        with pytest.raises(ChallengeOver):
+        with pytest.raises(Conflict):
             backends.store(ctx, account, Challenge(row=fresh.row, holding=fresh.holding), new)
     assert len(host.rows("mfa_credential")) == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, flash, redirect, request, session, url_for
+from flask import Blueprint, flash, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import codes, gate, recovery_codes
@@ -29,20 +29,22 @@ SENT = words.mfa_lazy("We have sent you a code.")
 
 
 def start() -> BaseResponse:
-    """Where the sign-in stands: redirects to the step that is owed."""
+    """Where the sign-in stands: redirects to the step that is owed.
+
+    `client` in the query: at whose gate, as the guard says it; empty for the app's.
+    """
     target = common.next_path()
+    wanted = request.args.get("client")
+    seen = guard.look()
+    if wanted is not None and seen.at in (At.SATISFIED, At.OWED) and not seen.by_loader:
+        seen = at_gate(seen, wanted)
     try:
-        seen = guard.look()
-        if door.mark().get("c"):
+        if door.mark().get("c") and not (wanted is not None and put_aside(seen)):
             return redirect(steps.page_of(steps.Here()), 302)
     except ChallengeOver:
         if seen.at is At.PENDING:
             raise
         door.set_mark(c=None)
-    client = request.args.get("client")
-    signed_in = seen.at in (At.SATISFIED, At.OWED) and not seen.by_loader
-    if signed_in and client and state().clients.find(client) is not None:
-        seen = guard.look_as(client)
     if seen.at is At.OWED and not seen.by_loader:
         if not open_challenge(seen, target):
             return redirect(target or "/", 302)
@@ -50,6 +52,30 @@ def start() -> BaseResponse:
     if seen.at is At.SATISFIED:
         return redirect(target or "/", 302)
     raise NotAuthenticated
+
+
+def at_gate(seen: Seen, wanted: str) -> Seen:
+    """Who is there at the gate that is asked about; one that there is not changes nothing."""
+    client = wanted or None
+    if client == seen.client or (client and state().clients.find(client) is None):
+        return seen
+    return guard.look_as(client)
+
+
+def put_aside(seen: Seen) -> bool:
+    """Give up a challenge that is for another gate than the one that is owed here.
+
+    A running challenge governs its own pages only; a sign-in is never put aside.
+    """
+    running = guard.pending()
+    if seen.at is not At.OWED or running.purpose not in (challenges.RAISE, challenges.STEP_UP):
+        return False
+    if running.purpose == challenges.RAISE and running.row.client == seen.client:
+        return False
+    sign_in.cancel(context(), door.mark()["c"])
+    door.set_mark(c=None)
+    g.pop("_mfa_challenge", None)
+    return True
 
 
 def open_challenge(seen: Seen, target: str | None) -> bool:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
-from babel import Locale
-from babel.dates import format_datetime
 from flask import Blueprint, flash, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_melody_mfa.core.types import SECOND, Instant
 from flask_melody_mfa.flows import devices
 from flask_melody_mfa.web import answers, device_cookie, words
 from flask_melody_mfa.web.lines import browser, one_line
+from flask_melody_mfa.web.moments import Moments
 from flask_melody_mfa.web.pages import common, own
 from flask_melody_mfa.web.pages.own import Own
 
@@ -44,6 +40,7 @@ def this_one(mine: Own) -> str | None:
 def row(view: devices.DeviceView, *, is_here: bool) -> dict[str, object]:
     """One device, in words."""
     say = answers.texts()
+    times = Moments(say.locale)
     name, system = browser(view.user_agent)
     name = name or say.mfa_text("Unknown browser")
     if system:
@@ -52,18 +49,12 @@ def row(view: devices.DeviceView, *, is_here: bool) -> dict[str, object]:
         "id": view.id,
         "name": name,
         "address": one_line(view.address or "", 64),
-        "first_used": when(view.created_at, say.locale),
-        "last_used": when(view.last_used_at or view.created_at, say.locale),
-        "expires": when(view.expires_at, say.locale),
+        "first_used": times.day(view.created_at),
+        "last_used": times.at(view.last_used_at or view.created_at),
+        "expires": times.day(view.expires_at),
         "is_here": is_here,
         "revoke_url": url_for("mfa.device.revoke", device_id=view.id),
     }
-
-
-def when(moment: Instant, locale: str) -> str:
-    """A time in UTC, in the reader's language."""
-    at = datetime.fromtimestamp(moment / SECOND, UTC)
-    return format_datetime(at, "medium", UTC, Locale.parse(locale.replace("-", "_")))
 
 
 def revoke(device_id: str) -> BaseResponse:

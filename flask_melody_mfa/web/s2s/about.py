@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask_melody_mfa.core.errors import NotFound
 from flask_melody_mfa.core.version import VERSION
-from flask_melody_mfa.flows import events
+from flask_melody_mfa.flows import events, policies
 from flask_melody_mfa.web import cursors
 from flask_melody_mfa.web.operation import Call, Operation
 from flask_melody_mfa.web.s2s import shapes
 from flask_melody_mfa.web.s2s.means import ANY, context_of
+
+RESULT_LIFETIME = 300
+"""Seconds for which a result token says anything."""
 
 PRIVATE = frozenset({"mfa_clients", "mfa_rate_limit_storage_uri"})
 """Settings that an operator's own endpoints show, or nobody's."""
@@ -48,6 +52,22 @@ def list_events(call: Call) -> shapes.EventPage:
     )
 
 
+def policy_result(call: Call) -> shapes.PolicyResult:
+    """What a result token says. Raises `NotFound` for one that is not ours or over."""
+    body: shapes.ResultToken = call.body
+    found = policies.read_result(context_of(call), body.result_token, max_age=RESULT_LIFETIME)
+    if found is None:
+        raise NotFound
+    return shapes.PolicyResult(
+        user=found.user_key,
+        client=found.client,
+        policy=found.policy,
+        state=found.state,
+        result=found.result,
+        at=found.at,
+    )
+
+
 def info(call: Call) -> shapes.Info:
     """What is in force for the app."""
     settings = context_of(call).settings
@@ -72,6 +92,20 @@ OPERATIONS = (
         tag="log",
         query=shapes.EventQuery,
         answer=shapes.EventPage,
+        errors=(NotFound,),
+    ),
+    Operation(
+        name="policy_result",
+        method="POST",
+        path="/policy-results",
+        summary="Read how a visit of a policy page ended.",
+        description="404 for a token that is not ours, or older than five minutes.",
+        function=policy_result,
+        access=ANY,
+        tag="policies",
+        body=shapes.ResultToken,
+        answer=shapes.PolicyResult,
+        errors=(NotFound,),
     ),
     Operation(
         name="info",

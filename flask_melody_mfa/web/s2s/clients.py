@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import request
@@ -14,9 +15,11 @@ from flask_melody_mfa.flows import clients
 from flask_melody_mfa.flows.clients import ClientView
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.web import cursors
-from flask_melody_mfa.web.operation import LONGEST_KEY, Call, Operation
-from flask_melody_mfa.web.s2s import shapes
+from flask_melody_mfa.web.operation import LONGEST_KEY, Call, Header, Operation
+from flask_melody_mfa.web.s2s import client_shapes as shapes
+from flask_melody_mfa.web.s2s.addresses import IDEMPOTENCY_KEY
 from flask_melody_mfa.web.s2s.means import context_of
+from flask_melody_mfa.web.s2s.shapes import Effective
 
 READ, WRITE = "read_app", "write_app"
 LIST = cursors.fingerprint("clients")
@@ -56,11 +59,11 @@ def listed(value: Any) -> Any:
     return [str(one) for one in value] if isinstance(value, tuple | list) else value
 
 
-def effective(settings: Settings) -> dict[str, shapes.Effective]:
+def effective(settings: Settings) -> dict[str, Effective]:
     """What is in force of what a client may override, and where it came from."""
     public = settings.as_public_dict()
     return {
-        name: shapes.Effective(value=public[name], source=settings.source_of(name))
+        name: Effective(value=public[name], source=settings.source_of(name))
         for name in rules.OVERRIDES
     }
 
@@ -109,9 +112,9 @@ def create_client(call: Call) -> shapes.ClientOut:
 def repeatable_id(ctx: Context, call: Call) -> str | None:
     """The id that a request with an `Idempotency-Key` always gets: sent twice, it makes one."""
     key = request.headers.get("Idempotency-Key")
-    if not key:
+    if key is None:
         return None
-    if len(key) > LONGEST_KEY or not key.isprintable():
+    if len(key) > LONGEST_KEY or not re.fullmatch(IDEMPOTENCY_KEY, key):
         raise InvalidRequest({"Idempotency-Key": "invalid"})
     return "c" + ctx.vault.name("idempotency", call.caller.client, key)[:20]
 
@@ -153,6 +156,7 @@ OPERATIONS = (
         tag="clients",
         query=shapes.ClientQuery,
         answer=shapes.ClientPage,
+        errors=(NotFound,),
     ),
     Operation(
         name="read_client",
@@ -180,7 +184,12 @@ OPERATIONS = (
         answer=shapes.ClientOut,
         status=201,
         errors=(Conflict,),
-        headers={"Idempotency-Key": "Sent again with the same key, it makes no second client."},
+        headers={
+            "Idempotency-Key": Header(
+                what="Sent again with the same key, it makes no second client.",
+                pattern=IDEMPOTENCY_KEY,
+            )
+        },
     ),
     Operation(
         name="change_client",

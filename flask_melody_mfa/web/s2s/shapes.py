@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+)
 from pydantic_core import PydanticCustomError
+from typing_extensions import TypeAliasType
 
-from flask_melody_mfa.core.declared import SCOPES
 from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.signals import BY_NAME
 from flask_melody_mfa.web.shapes import (
@@ -23,29 +29,29 @@ from flask_melody_mfa.web.shapes import (
     encodable,
 )
 
-Factor = Literal["otp", "email", "sms"]
+# Named types, so that programs made from the document have one type for each.
+Factor = TypeAliasType("Factor", Literal["otp", "email", "sms"])
 Digits = Annotated[
     str, Field(pattern=r"^[0-9]([ -]?[0-9]){5,9}$", max_length=30, examples=["123456"])
 ]
-Scope = Literal["read_user", "write_user", "read_app", "write_app", "read_log", "root"]
-Policy = Literal["reset_mfa", "manage_recovery_code", "manage_passkey", "manage_device"]
-ClientName = Annotated[
-    str,
-    Field(min_length=1, max_length=100, pattern=r"^[^\s\x00-\x1f\x7f-\x9f](.*[^\s])?$"),
-    AfterValidator(encodable),
-]
+Scope = TypeAliasType(
+    "Scope", Literal["read_user", "write_user", "read_app", "write_app", "read_log", "root"]
+)
+AnyFactor = TypeAliasType("AnyFactor", Literal["otp", "email", "sms", "passkey", "recovery_code"])
+Source = TypeAliasType("Source", Literal["default", "app", "client code", "client database"])
 Reason = Annotated[
     str, Field(min_length=1, max_length=500, pattern=PLAIN), AfterValidator(encodable)
 ]
-Address = Annotated[str, Field(min_length=1, max_length=2000)]
-Addresses = Annotated[list[Address], Field(max_length=50)]
-
-assert tuple(SCOPES) == Scope.__args__  # type: ignore[attr-defined]  # noqa: S101
 
 
 def factor(kind: FactorKind) -> Factor:
     """One of the three factors that have codes, by its name."""
     return cast(Factor, kind.value)
+
+
+def any_factor(kind: FactorKind) -> AnyFactor:
+    """Any factor by its name."""
+    return kind.value
 
 
 class Page(BaseModel):
@@ -164,7 +170,18 @@ class Asked(Shape):
     expires_at: Moment
 
 
+def otp_or_id(schema: dict[str, Any]) -> None:
+    """Say that a code which was sent is judged by the verification that sent it."""
+    schema["if"] = {"properties": {"factor": {"enum": ["email", "sms"]}}, "required": ["factor"]}
+    schema["then"] = {
+        "properties": {"verification_id": {"type": "string"}},
+        "required": ["verification_id"],
+    }
+
+
 class Verify(Shape):
+    model_config = ConfigDict(json_schema_extra=otp_or_id)
+
     factor: Factor
     code: Digits
     verification_id: Id | None = Field(default=None, description="Needed for email and sms.")
@@ -175,13 +192,39 @@ class Verified(Shape):
 
 
 class Reset(Shape):
-    factors: Annotated[list[Factor], Field(min_length=1, max_length=3)] | None = Field(
+    factors: Annotated[list[AnyFactor], Field(min_length=1, max_length=5)] | None = Field(
         default=None, description="Without them, everything is taken away."
     )
     reason: Reason
 
 
 # What else users hold
+
+
+class Passkey(Shape):
+    id: str
+    name: str
+    created_at: Moment
+    last_used_at: Moment | None
+    synced: bool = Field(description="Also on other devices of the user.")
+
+
+class Passkeys(Page):
+    items: list[Passkey]
+
+
+class Session(Shape):
+    id: str
+    method: str
+    factors: list[AnyFactor] = Field(description="Those that were proven in it.")
+    created_at: Moment
+    used_at: Moment
+    address: str | None
+    user_agent: str | None
+
+
+class Sessions(Page):
+    items: list[Session]
 
 
 class CodesLeft(Shape):
@@ -208,99 +251,12 @@ class Devices(Page):
     items: list[Device]
 
 
-# Clients
-
-
-class Overrides(Shape):
-    """Settings that a client may override; null, or left out: not overridden."""
-
-    otp_mfa_is_required: bool | None = None
-    email_mfa_is_required: bool | None = None
-    sms_mfa_is_required: bool | None = None
-    enforce_one_mfa_enrollment: list[Factor] | None = None
-    allow_email_mfa_as_backup: bool | None = None
-    allow_passkey_enrollment: bool | None = None
-    enable_recovery_code: bool | None = None
-    enable_mfa_remember_device: bool | None = None
-    mfa_remember_device_days: Annotated[int, Field(ge=1, le=3660)] | None = None
-    mfa_ask_every_enrolled: bool | None = None
-    mfa_passkey_is_enough: bool | None = None
-    mfa_recovery_code_is_enough: bool | None = None
-    mfa_external_sign_in_is_enough: bool | None = None
-    mfa_required_from: Annotated[str, Field(max_length=40)] | None = None
-    blocked_policies: list[Policy] | None = None
-    use_system_mfa_config: bool | None = None
-
-
-class ClientChange(Overrides):
-    """What is left out stays; an override of null is taken back."""
-
-    name: ClientName | None = None
-    redirect_uris: Addresses | None = None
-    origins: Addresses | None = None
-    allow_native: bool | None = None
-    scopes: list[Scope] | None = None
-    enabled: bool | None = None
-
-
-class NewClient(ClientChange):
-    name: ClientName
-
-
-class SecretInfo(Shape):
-    id: str
-    created_at: Moment
-    expires_at: Moment | None
+# Log and info
 
 
 class Effective(Shape):
     value: Any
-    source: Literal["default", "app", "client code", "client database"]
-
-
-class ClientOut(Overrides):
-    """A client. The overrides are those that it states; `effective` is what holds."""
-
-    id: str
-    name: str
-    source: Literal["client code", "client database"]
-    enabled: bool
-    redirect_uris: list[str]
-    origins: list[str]
-    allow_native: bool
-    scopes: list[Scope]
-    secrets: list[SecretInfo]
-    effective: dict[str, Effective] | None
-    problems: dict[str, str] = Field(description="Why it cannot take effect; usually empty.")
-    created_at: Moment | None
-    changed_at: Moment | None
-
-
-class ClientPage(Page):
-    items: list[ClientOut]
-
-
-class ClientQuery(Query):
-    cursor: Cursor | None = None
-    limit: Limit = 50
-
-
-class SecretRequest(Shape):
-    revoke_old: bool = Field(
-        default=False, description="True: older secrets, and their tokens, die at once."
-    )
-
-
-class NewSecret(Shape):
-    """A secret, shown this once."""
-
-    client_id: str
-    client_secret: str
-    secret_id: str
-    created_at: Moment
-
-
-# Log and info
+    source: Source
 
 
 def known_event(name: str) -> str:
@@ -338,6 +294,21 @@ class EventQuery(Query):
     client: Id | None = None
     cursor: Cursor | None = None
     limit: Limit = 50
+
+
+class ResultToken(Shape):
+    result_token: Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[A-Za-z0-9._-]+$")]
+
+
+class PolicyResult(Shape):
+    """How a visit of a policy page ended. Compare `state` and `user` with your own session's."""
+
+    user: str
+    client: str | None
+    policy: str
+    state: str | None
+    result: Literal["done", "cancelled"]
+    at: Moment
 
 
 class Info(Shape):

@@ -7,10 +7,10 @@ from typing import Any
 
 from flask_melody_mfa.core import codes
 from flask_melody_mfa.core.errors import (
-    ChallengeOver,
     Conflict,
     Locked,
     NotConfigured,
+    NotFound,
     Throttled,
     UnsupportedDestination,
     WrongProof,
@@ -217,7 +217,7 @@ def factor_operations(kind: FactorKind) -> tuple[Operation, ...]:
             access=WRITE,
             tag="factors",
             body=shapes.Confirm,
-            errors=(Conflict, WrongProof, ChallengeOver),
+            errors=(Conflict, WrongProof),
         ),
     )
 
@@ -233,7 +233,7 @@ OPERATIONS = (
         tag="users",
         query=shapes.UserQuery,
         answer=shapes.UserPage,
-        errors=(NotConfigured,),
+        errors=(NotFound, NotConfigured),
     ),
     Operation(
         name="read_user",
