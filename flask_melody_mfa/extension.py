@@ -11,6 +11,7 @@ from flask_login import user_logged_in, user_logged_out
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
+from flask_melody_mfa.core.errors import MfaError
 from flask_melody_mfa.core.settings import Settings
 from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import people, sessions
@@ -74,6 +75,7 @@ class MelodyMFA:
         app.url_value_preprocessors.setdefault(None, []).insert(0, guard.observe)
         app.before_request_funcs.setdefault(None, []).insert(0, decorators.at_the_door)
         app.context_processor(lambda: {"mfa_status": decorators.mfa_status})
+        app.register_error_handler(MfaError, guard.fault)
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)
 
@@ -181,7 +183,10 @@ class MelodyMFA:
 
         @after_this_request
         def later(response: Any) -> Any:
-            work()
+            try:
+                work()
+            except MfaError as error:
+                return guard.fault(error)
             return response
 
     # Hooks

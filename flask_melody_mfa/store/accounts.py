@@ -107,7 +107,26 @@ def charge_user(session: Session, user_key: str, now: Instant, threshold: int) -
                 User.failures < threshold,
                 (User.locked_until.is_(None)) | (User.locked_until <= now),
             )
-            .values(failures=User.failures + 1),
+            .values(failures=User.failures + 1, locked_until=None),
+        )
+    )
+
+
+def hold_back(session: Session, user_key: str, until: Instant, threshold: int) -> bool:
+    """Close an account whose tries are all spent, while the last ones are judged.
+
+    False when that was done before: then they were never judged to the end.
+    """
+    return bool(
+        rows_changed(
+            session,
+            update(User)
+            .where(
+                User.user_key == user_key,
+                User.failures >= threshold,
+                User.locked_until.is_(None),
+            )
+            .values(locked_until=until),
         )
     )
 
@@ -130,11 +149,14 @@ def charge_factor(session: Session, user_key: str, kind: FactorKind, cap: int) -
 
 
 def refund(session: Session, user_key: str, kind: FactorKind) -> None:
-    """Give a try back that was charged and never judged wrong."""
+    """Give a try back that was charged and never judged wrong.
+
+    Whoever was held back for want of tries may try again: a lock leaves no failures.
+    """
     session.execute(
         update(User)
         .where(User.user_key == user_key, User.failures > 0)
-        .values(failures=User.failures - 1)
+        .values(failures=User.failures - 1, locked_until=None)
     )
     session.execute(
         update(FactorState)

@@ -245,7 +245,11 @@ def guard() -> Any:
     if endpoint is None or is_static(endpoint):
         return None
     if failed is not None:
-        return fault(failed)
+        if is_logout(here, endpoint):
+            failed = give_up()
+        elif is_left_alone(here, endpoint):
+            failed = None
+        return None if failed is None else fault(failed)
     seen = look()
     if seen.at in (At.ANONYMOUS, At.SATISFIED):
         return None
@@ -256,7 +260,7 @@ def guard() -> Any:
             return answers.to_login(answers.this_path(), PLEASE_SIGN_IN)
         return answers.problem(MfaRequired(), challenge_url=answers.login_url())
     if is_logout(here, endpoint):
-        give_up(seen)
+        give_up()
         return None
     if is_left_alone(here, endpoint) or endpoint in answers.login_endpoints():
         return None
@@ -312,18 +316,24 @@ def pending() -> Challenge:
     return found
 
 
-def give_up(seen: Seen) -> None:
-    """A logout view was called while the gate is owed: what was begun ends here."""
+def give_up() -> MfaError | None:
+    """A logout view was called while the gate is owed: what was begun ends here.
+
+    This browser is signed out in any case; what could not be written is returned.
+    """
     held = door.mark()
+    failed: MfaError | None = None
     try:
         if held.get("c"):
             sign_in.cancel(context(), held["c"])
         if held.get("s"):
             sign_in.sign_out(context(), held["s"])
-    except MfaError:
-        log.exception("A logout could not be written")
+    except MfaError as error:
+        log.error("A logout could not be written: %s", type(error).__name__)
+        failed = error
     door.sign_out_here()
     look_again(ANONYMOUS)
+    return failed
 
 
 def fault(error: MfaError) -> BaseResponse:

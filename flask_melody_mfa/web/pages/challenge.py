@@ -210,7 +210,7 @@ def cancel() -> BaseResponse:
         if running is not None and running.purpose == challenges.STEP_UP:
             return common.go("/")
     if seen.at is At.OWED:
-        guard.give_up(seen)
+        guard.give_up()
     door.clear_remember_cookie()
     flash(answers.texts().mfa_text(CANCELLED), "info")
     return answers.to_login(target)
