@@ -275,6 +275,7 @@ def manage_passkey(mine: Own, visit: Visit) -> BaseResponse:
         visit,
         passkeys=view.passkeys(),
         add_passkey_url=view.add_passkey_url(),
+        passkey_signals=view.passkey_signals(),
     )
 
 
