@@ -13,6 +13,8 @@ from flask_login import user_logged_in, user_logged_out
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
+from flask_melody_mfa.core.codes import clean_code
+from flask_melody_mfa.core.errors import InvalidRequest, MfaError
 from flask_melody_mfa.core.settings import Settings
 from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import people, policies, sessions
@@ -27,10 +29,10 @@ from flask_melody_mfa.web import (
     fresh_sign_in,
     guard,
     notify,
-    page,
     policy_links,
 )
-from flask_melody_mfa.web.pages import blueprint
+from flask_melody_mfa.web.pages import blueprint, passkey
+from flask_melody_mfa.web.passkey_ui import passkey_ui
 from flask_melody_mfa.web.state import EXTENSION, Hooks, State, context, state
 from flask_melody_mfa.web.users import Users
 
@@ -85,15 +87,19 @@ class MelodyMFA:
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
         faces.register(app, settings)
-        app.url_value_preprocessors.setdefault(None, [])[:0] = (
-            partial(guard.observe, here),
-            fresh_sign_in.hide,
+        if settings.related_origins:
+            app.add_url_rule(
+                "/.well-known/webauthn", "mfa.related_origins", passkey.related_origins
+            )
+        app.jinja_env.globals["mfa_passkey"] = passkey_ui
+        app.url_value_preprocessors.setdefault(None, []).insert(
+            0, partial(fresh_sign_in.observe, here)
         )
         app.before_request_funcs.setdefault(None, []).insert(
             0, partial(decorators.at_the_door, here)
         )
-        app.after_request_funcs.setdefault(None, []).insert(0, page.policy_at_last)
         app.jinja_env.globals.setdefault("mfa_status", decorators.mfa_status)
+        app.register_error_handler(MfaError, guard.answer)
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)
 
@@ -125,9 +131,18 @@ class MelodyMFA:
         return account.active and isinstance(step, gate.Satisfied)
 
     def verify(self, user: Any, code: str, *, factor: str | None = None) -> bool:
-        """Judge a second proof without a browser, with the same counters and single use."""
-        kind = FactorKind(factor) if factor is not None else None
-        return people.verify(context(), state().describe(user), code, factor=kind)
+        """Judge a second proof without a browser, with the same counters and single use.
+
+        Only an authenticator has a code that nobody sent: `factor` is `otp`. Raises `Locked`,
+        `Throttled`, `Unavailable`; where a view does not catch them, they are answered as such.
+        """
+        if factor not in (None, FactorKind.OTP):
+            raise ValueError("factor: otp; the codes of the others are sent by a challenge")
+        try:
+            plain = clean_code(code)
+        except InvalidRequest:
+            return False
+        return people.verify(context(), state().describe(user), plain)
 
     # Views
 
@@ -239,72 +254,117 @@ class MelodyMFA:
     # Hooks
 
     def describe_user(self, hook: H) -> H:
-        """Hook: user → `Account`."""
+        """Hook: user → `Account`.
+
+        Default: the primary key as text, and the model's `email`, `phone` or `phone_number`, `name`
+        or `username`, `locale`, `is_active`; the address counts as verified where `email_verified`,
+        `email_verified_at`, `email_confirmed_at` or `confirmed` says so.
+        """
         self._hooks.describe_user = hook
         return hook
 
     def load_user(self, hook: H) -> H:
-        """Hook: key → user or None."""
+        """Hook: key → user or None.
+
+        Default: `user_model` by primary key; without a model, Flask-Login's user loader.
+        """
         self._hooks.load_user = hook
         return hook
 
     def find_user(self, hook: H) -> H:
-        """Hook: login text → user or None."""
+        """Hook: login text → user or None.
+
+        Default: `user_model` by `email`, then `username`, as the database compares them.
+        """
         self._hooks.find_user = hook
         return hook
 
     def check_password(self, hook: H) -> H:
-        """Hook: (user, password) → bool."""
+        """Hook: (user, password) → bool.
+
+        Default: the model's `check_password` or `verify_password`.
+        """
         self._hooks.check_password = hook
         return hook
 
     def send_mail(self, hook: H) -> H:
-        """Hook: sends a rendered mail (`to`, `subject`, `text`, `html`)."""
+        """Hook: sends a rendered mail (`to`, `subject`, `text`, `html`).
+
+        Default: Flask-Mail, with a timeout and verified TLS.
+        """
         self._hooks.send_mail = hook
         return hook
 
     def send_sms(self, hook: H) -> H:
-        """Hook: sends a rendered SMS (`to`, `text`)."""
+        """Hook: sends a rendered SMS (`to`, `text`).
+
+        Default: the provider of `MFA_SMS_PROVIDER`.
+        """
         self._hooks.send_sms = hook
         return hook
 
     def client_for(self, hook: H) -> H:
-        """Hook: (request, account) → client id or None."""
+        """Hook: (request, account) → client id or None, where a view names no client of its own.
+
+        Default: no client; the app's own settings apply.
+        """
         self._hooks.client_for = hook
         return hook
 
     def is_admin(self, hook: H) -> H:
-        """Hook: user → bool."""
+        """Hook: user → bool, whether this is an admin.
+
+        Default: nobody is, and the admin panel answers 404.
+        """
         self._hooks.is_admin = hook
         return hook
 
     def vouches_for(self, hook: H) -> H:
-        """Hook: request → bool, for users of Flask-Login's request loader only."""
+        """Hook: request → bool, for users of Flask-Login's request loader only: this credential
+        (an API key, mutual TLS) needs no MFA.
+
+        Default: no credential does.
+        """
         self._hooks.vouches_for = hook
         return hook
 
     def issue_token(self, hook: H) -> H:
-        """Hook: (user, client, proofs) → what an embedded sign-in ends in, JSON-able."""
+        """Hook: (user, client, proofs) → what an embedded sign-in ends in, JSON-able.
+
+        Default: it ends in Flask-Login's session.
+        """
         self._hooks.issue_token = hook
         return hook
 
     def identify_token(self, hook: H) -> H:
-        """Hook: request → the user whose token it carries, or None."""
+        """Hook: request → the user whose token it carries, or None.
+
+        Default: Flask-Login's cookie says who manages an account through the embedded API.
+        """
         self._hooks.identify_token = hook
         return hook
 
     def set_password_url(self, hook: H) -> H:
-        """Hook: user → URL of the page where a new password is set, for after a recovery code."""
+        """Hook: user → URL of the page where a new password is set, for after a recovery code.
+
+        Default: the page says that the password is unchanged.
+        """
         self._hooks.set_password_url = hook
         return hook
 
     def list_users(self, hook: H) -> H:
-        """Hook: (query, cursor) → (users, next cursor or None), for the API and the panel."""
+        """Hook: (query, cursor) → (users, next cursor or None), for the API and the panel.
+
+        Default: `user_model`, searched by email, name and key.
+        """
         self._hooks.list_users = hook
         return hook
 
     def deliver_later(self, hook: H) -> H:
-        """Hook: takes a job (a callable) to run in the background."""
+        """Hook: takes a job (a callable) to run in the background.
+
+        Default: a bounded pool of threads in each process.
+        """
         self._hooks.deliver_later = hook
         return hook
 

@@ -41,7 +41,7 @@ ROOMS = {
     "factors.sms": {"phonenumbers"},
     "testing_fixtures": {"pytest"},
 }
-EXTRAS = {"alembic", "redis", "twilio", "urllib3", "webauthn"}
+EXTRAS = {"alembic", "flask_babel", "redis", "twilio", "urllib3", "webauthn"}
 """Packages that a host may do without (urllib3 comes with twilio): imported where needed."""
 LAZY = {"testing_fixtures"}
 """pytest loads it in every project, so it enters the package only for who asks for a fixture."""

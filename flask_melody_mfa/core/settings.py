@@ -180,6 +180,20 @@ class Settings:
         """The same, with this list enforced: what `late_problems` left of it."""
         return dataclasses.replace(self, enforce_one_mfa_enrollment=tuple(factors))
 
+    @property
+    def related_origins(self) -> tuple[str, ...]:
+        """Origins on other domains that may use our passkeys (WebAuthn Level 3 §5.11).
+
+        Those of `MFA_ORIGINS` and of clients that are declared in code.
+        """
+        if self.mfa_rp_id is None:
+            return ()
+        listed = [*self.mfa_origins]
+        for said in self.mfa_clients.values():
+            lower = {str(name).lower(): value for name, value in said.items()}
+            listed += lower.get("origins", ())
+        return tuple(dict.fromkeys(origins.outside(self.mfa_rp_id, listed)))
+
     def source_of(self, name: str) -> Source:
         """Where the effective value of a setting came from; `KeyError` for an unknown name."""
         return self.sources[name.upper()]

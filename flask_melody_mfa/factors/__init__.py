@@ -10,7 +10,6 @@ from flask_melody_mfa.factors.base import Factor
 from flask_melody_mfa.factors.email import EmailFactor
 from flask_melody_mfa.factors.otp import OtpFactor
 from flask_melody_mfa.factors.recovery_code import RecoveryCodeFactor
-from flask_melody_mfa.factors.sms import SmsFactor
 
 
 class Registry(Mapping[FactorKind, Factor]):
@@ -37,8 +36,10 @@ class Registry(Mapping[FactorKind, Factor]):
 FACTORS: Mapping[FactorKind, Factor] = Registry(
     OtpFactor(),
     EmailFactor(),
-    SmsFactor(),
     RecoveryCodeFactor(),
-    # What it is made of takes a tenth of a second to load, and many apps never need it.
-    later={FactorKind.PASSKEY: (f"{__name__}.passkey", "PasskeyFactor")},
+    # What these are made of takes long to load, and many apps never need them.
+    later={
+        FactorKind.PASSKEY: (f"{__name__}.passkey", "PasskeyFactor"),
+        FactorKind.SMS: (f"{__name__}.sms", "SmsFactor"),
+    },
 )

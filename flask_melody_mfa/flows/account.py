@@ -6,7 +6,7 @@ Whether the session may change anything (a fresh proof) is asked by the face, wi
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from flask_melody_mfa.core.codes import clean_name, mask_destination
 from flask_melody_mfa.core.errors import Conflict, NotAuthenticated, NotFound
 from flask_melody_mfa.core.types import Account, Event, FactorKind, Instant
 from flask_melody_mfa.flows import addresses, changes, devices, enough, sign_in
-from flask_melody_mfa.flows.challenge import ENROLL, Goal, proofs_from_text, proofs_to_text
+from flask_melody_mfa.flows.challenge import ENROLL, Goal, proofs_from_text
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sessions import Requirement, Standing
 from flask_melody_mfa.store import accounts, challenges, credentials, log, sessions
@@ -222,7 +222,7 @@ def remove(
             session_kept = None
         else:
             session_kept = session_id
-        forget_proofs(session, account.key, {kind}, but=session_kept)
+        changes.forget_proofs(session, account.key, {kind}, but=session_kept)
         challenges.end_all(session, account.key, ctx.now)
         events = (
             ctx.event("factor_removed", account.key, factor=kind.value, name=row.name),
@@ -234,17 +234,6 @@ def remove(
     kind, events = ctx.store.run(work)
     ctx.tell(account, events)
     return kind
-
-
-def forget_proofs(
-    session: Session, user_key: str, kinds: Collection[FactorKind], *, but: str | None = None
-) -> None:
-    """Take what was proven by some factors from the account's sessions, but one (its id)."""
-    for row in sessions.lock_of_user(session, user_key):
-        proofs = proofs_from_text(row.proofs)
-        kept = tuple(proof for proof in proofs if proof.kind not in kinds)
-        if row.id != but and kept != proofs:
-            sessions.change(session, row, proofs=proofs_to_text(kept))
 
 
 def replace(

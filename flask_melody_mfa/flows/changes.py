@@ -6,9 +6,11 @@ from collections.abc import Collection
 
 from sqlalchemy.orm import Session
 
-from flask_melody_mfa.core.types import Event
+from flask_melody_mfa.core.types import Event, FactorKind
 from flask_melody_mfa.flows import devices, recovery
+from flask_melody_mfa.flows.challenge import proofs_from_text, proofs_to_text
 from flask_melody_mfa.flows.context import Context
+from flask_melody_mfa.store import sessions
 
 
 def follow(
@@ -24,3 +26,14 @@ def follow(
         *devices.end_all(ctx, session, user_key, reason=reason, but=but),
         *recovery.void_where_bare(ctx, session, user_key),
     )
+
+
+def forget_proofs(
+    session: Session, user_key: str, kinds: Collection[FactorKind], *, but: str | None = None
+) -> None:
+    """Take what was proven by some factors from the account's sessions, but one (its id)."""
+    for row in sessions.lock_of_user(session, user_key):
+        proofs = proofs_from_text(row.proofs)
+        kept = tuple(proof for proof in proofs if proof.kind not in kinds)
+        if row.id != but and kept != proofs:
+            sessions.change(session, row, proofs=proofs_to_text(kept))

@@ -198,6 +198,7 @@ def accept(
     backup = is_backup(step, kind)
 
     def work(session: Session) -> tuple[Finished | None, tuple[Event, ...]]:
+        # The account's row first, as everything else does that touches it and its codes.
         tries.settle(session, account.key, kind, challenge.row)
         claim(ctx, session, account, challenge, accepted)
         stood_for = backed_up_by(ctx, account, challenge) if backup else None

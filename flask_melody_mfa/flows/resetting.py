@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from flask_melody_mfa.core.errors import InvalidRequest, NotAuthenticated
 from flask_melody_mfa.core.types import Account, Event, FactorKind, Method
 from flask_melody_mfa.flows import changes, people, policies, sign_in
-from flask_melody_mfa.flows.account import forget_proofs
 from flask_melody_mfa.flows.challenge import RAISE, Goal
+from flask_melody_mfa.flows.changes import forget_proofs
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.policies import Visit
 from flask_melody_mfa.flows.sessions import Standing

@@ -172,14 +172,19 @@ class Store:
             Session(self.engine, expire_on_commit=False, autoflush=False) as session,
         ):
             result = work(session)
-            if not commit:
-                return result
-            try:
-                session.commit()
-            except BaseException:
-                if not self.shared:
-                    # Nobody rolls back after a COMMIT that failed, and SQLite leaves the
-                    # transaction open: whoever got this connection next would commit it.
-                    session.invalidate()
-                raise
+            if commit:
+                self._commit(session)
             return result
+
+    def _commit(self, session: Session) -> None:
+        """Commit. A connection whose COMMIT failed is given up, unless it is the host's only one.
+
+        Nobody rolls back after a COMMIT that failed, and SQLite leaves the transaction open:
+        whoever got this connection next would commit it.
+        """
+        try:
+            session.commit()
+        except BaseException:
+            if not self.shared:
+                session.invalidate()
+            raise

@@ -128,6 +128,20 @@ def lock_of_user(session: Session, user_key: str) -> Sequence[SessionRow]:
     ).all()
 
 
+def end_begun_by(
+    session: Session, user_key: str, method: str, now: Instant, *, but: str | None = None
+) -> int:
+    """End the sessions of an account that began in one way, but one (its id) where given."""
+    statement = update(SessionRow).where(
+        SessionRow.user_key == user_key,
+        SessionRow.method == method,
+        SessionRow.ended_at.is_(None),
+    )
+    if but is not None:
+        statement = statement.where(SessionRow.id != but)
+    return rows_changed(session, statement.values(ended_at=now))
+
+
 def end_all(session: Session, user_key: str, now: Instant, *, but: str | None = None) -> int:
     """End all sessions of an account, but one (its id) where given."""
     statement = update(SessionRow).where(

@@ -108,6 +108,14 @@ def problem(error: MfaError, **extra: Any) -> Response:
     return response
 
 
+def go_to(target: str, **more: Any) -> Response:
+    """Tell a script of ours where the browser is to go."""
+    body = json.dumps({"next": target, **more})
+    response = current_app.response_class(body, mimetype="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def retry_after(response: BaseResponse, error: MfaError) -> None:
     """Say when to come back, where that is known."""
     if isinstance(error, TooMany | Unavailable):

@@ -11,10 +11,11 @@ from flask_login import login_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
-from flask_melody_mfa.core.errors import MfaError, MfaRequired
-from flask_melody_mfa.core.types import Account, Method
+from flask_melody_mfa.core.errors import Forbidden, MfaError, MfaRequired
+from flask_melody_mfa.core.types import Account, FactorKind, Method, Proof
 from flask_melody_mfa.flows import prove, sign_in
-from flask_melody_mfa.web import answers, device_cookie, door, guard, words
+from flask_melody_mfa.flows.context import Context
+from flask_melody_mfa.web import answers, device_cookie, door, guard, offers, words
 from flask_melody_mfa.web.proxies import kept
 from flask_melody_mfa.web.seen import ANONYMOUS, At, Seen
 from flask_melody_mfa.web.state import context, state
@@ -27,7 +28,8 @@ log = logging.getLogger("flask_melody_mfa")
 class Arrival:
     """A `login_user` in this request, to be answered after the view has returned.
 
-    `account`: or what kept it from being known.
+    `account`: or what kept it from being known. `is_call`: a script of ours asked, and wants to
+    know where to go.
     """
 
     account: Account | MfaError
@@ -35,6 +37,7 @@ class Arrival:
     method: str
     client: str | None = None
     next_url: str | None = None
+    is_call: bool = False
 
 
 def arrived(_app: Any, *, user: Any, **_: Any) -> None:
@@ -57,6 +60,7 @@ def arrived(_app: Any, *, user: Any, **_: Any) -> None:
         method=method,
         client=found.pop("_mfa_client", None),
         next_url=found.pop("_mfa_next", None),
+        is_call=found.pop("_mfa_is_call", False),
     )
     if first:
         after_this_request(conclude)
@@ -102,6 +106,7 @@ def conclude(response: BaseResponse) -> Any:
             next_url=arrival.next_url,
             replaces=held.get("c"),
             device_token=device_cookie.read(account.key),
+            proofs=proofs_of(ctx, arrival.method),
         )
     except MfaError as error:
         door.sign_out_here()
@@ -113,6 +118,7 @@ def conclude(response: BaseResponse) -> Any:
             door.set_mark(s=outcome.token, c=None)
             guard.remember_new(ctx, outcome, since)
             guard.look_again(Seen(at=At.SATISFIED, client=arrival.client, account=account))
+            response = offered_first(ctx, response, arrival, account, outcome)
             device_cookie.write(response, account.key, outcome.device)
             return response
         case sign_in.Refused():
@@ -123,6 +129,38 @@ def conclude(response: BaseResponse) -> Any:
             answer = hold_back(response, arrival, account, outcome, guarded=guarded)
             device_cookie.write(answer, account.key, outcome.device)
             return answer
+
+
+def proofs_of(ctx: Context, method: str) -> tuple[Proof, ...]:
+    """What the way of signing in has proven by itself: a passkey is a fresh proof of a passkey."""
+    if method != Method.PASSKEY:
+        return ()
+    return (Proof(kind=FactorKind.PASSKEY, at=ctx.now),)
+
+
+def offered_first(
+    ctx: Context,
+    response: BaseResponse,
+    arrival: Arrival,
+    account: Account,
+    finished: sign_in.Finished,
+) -> BaseResponse:
+    """The view's answer, or what is offered before its target.
+
+    Only a redirect of a person's browser within this origin is led elsewhere: whoever signs in by
+    a script of the host's gets the view's own answer.
+    """
+    redirects = 300 <= response.status_code < 400 and answers.is_navigation()
+    target = arrival.next_url or ("/" if arrival.is_call else None)
+    if finished.standing is None or not target or not (redirects or arrival.is_call):
+        return response
+    elsewhere = offers.offer(ctx, account, finished.standing, target)
+    if elsewhere is None:
+        return response
+    if arrival.is_call:
+        return answers.go_to(elsewhere)
+    response.close()
+    return answers.no_store(redirect(elsewhere, 303 if request.method != "GET" else 302))
 
 
 def hold_back(
@@ -144,6 +182,8 @@ def hold_back(
     if not guarded:
         return response
     response.close()
+    if arrival.is_call:
+        return answers.go_to(url_for("mfa.challenge.start", next=arrival.next_url))
     if 300 <= response.status_code < 400 or response.mimetype == answers.PAGE:
         target = url_for("mfa.challenge.start", next=arrival.next_url)
         return answers.no_store(redirect(target, 303 if request.method != "GET" else 302))
@@ -214,17 +254,29 @@ def sign_in_now(
     next_url: str | None,
     client: str | None,
     method: str,
+    is_call: bool = False,
 ) -> BaseResponse:
-    """What `mfa.sign_in` does: `login_user`, with a method, a client and a target."""
+    """What `mfa.sign_in` does: `login_user`, with a method, a client and a target.
+
+    `is_call`: a script of ours asks, and is told where to go. Raises `Forbidden` then for a user
+    whom Flask-Login does not let in.
+    """
     target = answers.path_here(next_url)
-    g._mfa_method = Method(method)
-    g._mfa_client = client
-    g._mfa_next = target
+    wishes = {
+        "_mfa_method": Method(method),
+        "_mfa_client": client,
+        "_mfa_next": target,
+        "_mfa_is_call": is_call,
+    }
+    for name, value in wishes.items():
+        setattr(g, name, value)
     if not login_user(user, remember=remember):
-        for name in ("_mfa_method", "_mfa_client", "_mfa_next"):
+        for name in wishes:
             g.pop(name, None)
+        if is_call:
+            raise Forbidden
         return answers.to_login(target, words.ERRORS["forbidden"])
-    return redirect(target or "/", 303)
+    return answers.go_to(target or "/") if is_call else redirect(target or "/", 303)
 
 
 def forget_session() -> None:

@@ -27,7 +27,7 @@ from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Goal
 from flask_melody_mfa.flows.sessions import Requirement
-from flask_melody_mfa.web import answers, door, faces, fresh_sign_in, guard
+from flask_melody_mfa.web import answers, door, faces, fresh_sign_in, guard, page
 from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import State, context, state
 
@@ -122,12 +122,19 @@ def check_order(app: Flask) -> None:
 
 
 def at_the_door(here: State) -> Any:
-    """The guard; before the first request it checks how the views are decorated."""
+    """The guard; the first request of all finds it looking at the app as it has become."""
     if not here.views_checked:
-        check_order(here.app)
-        faces.exempt_from_csrf(here.app)
-        here.views_checked = True
+        look_at_the_app(here)
     return guard.guard(here)
+
+
+def look_at_the_app(here: State) -> None:
+    """What can be known only when all views, extensions and settings are there."""
+    check_order(here.app)
+    faces.exempt_from_csrf(here.app)
+    if not page.has_own_layout(here):
+        here.app.after_request_funcs.setdefault(None, []).insert(0, page.policy_at_last)
+    here.views_checked = True
 
 
 def enforce(asked: Requirement) -> Any:

@@ -1,8 +1,9 @@
 """The door between a challenge and Flask-Login's session: what is parked, and what is put back.
 
 The browser's session holds one key of ours, `_mfa`: the token of an MFA session (`s`), of a
-challenge (`c`), of a visit to a policy (`p`), the language chosen on our pages (`l`), and whether
-a fresh sign-in was asked for (`f`). Nothing else.
+challenge (`c`), of a visit to a policy (`p`), one that passkey ceremonies are bound to while nobody
+is signed in (`b`), the language chosen on our pages (`l`), and whether a fresh sign-in was asked
+for (`f`). Nothing else.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from flask import Request, current_app, g, request, session
 from flask.sessions import session_json_serializer
 from flask_login import decode_cookie
 
+from flask_melody_mfa.core.codes import new_token
 from flask_melody_mfa.web.proxies import this_app, this_session
 
 KEY = "_mfa"
 FIELDS = ("_user_id", "_fresh", "_remember", "_remember_seconds")
 MESSAGES = "_flashes"
 LOGIN_VIEW = "login_view"
-NAMES = frozenset("scplf")
+NAMES = frozenset("scpblf")
 TOKEN_LENGTH = 128
 
 
@@ -48,6 +50,15 @@ def set_mark(**changes: str | None) -> None:
         session[KEY] = held
     else:
         session.pop(KEY, None)
+
+
+def browser_token() -> str:
+    """A token that only this browser holds, made once."""
+    token = mark().get("b")
+    if token is None:
+        token = new_token()
+        set_mark(b=token)
+    return token
 
 
 def login_manager() -> Any:

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from flask_melody_mfa.core.errors import StepUpRequired
 from flask_melody_mfa.web import answers, door, guard
 from flask_melody_mfa.web.seen import ANONYMOUS
-from flask_melody_mfa.web.state import state
+from flask_melody_mfa.web.state import State, state
 
 
 def lead(back: str) -> BaseResponse:
@@ -29,12 +29,14 @@ def lead(back: str) -> BaseResponse:
     return answers.to_login(back, guard.PLEASE_SIGN_IN)
 
 
-def hide(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Let the login view see nobody while a fresh sign-in is asked for.
+def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Before anything of the host's runs: who is there, and who is not to be seen.
 
-    Many a login view leads whoever is signed in away, and that would lead back here for ever.
+    The login view sees nobody while a fresh sign-in is asked for: many a login view leads whoever
+    is signed in away, and that would lead back here for ever.
     """
     del values
-    if endpoint is not None and answers.is_login_view(endpoint) and "f" in door.mark():
+    somebody = guard.observe(here, endpoint)
+    if somebody and "f" in door.mark() and endpoint and answers.is_login_view(endpoint):
         door.be_anonymous()
         guard.look_again(ANONYMOUS)

@@ -6,11 +6,18 @@ import logging
 from functools import partial
 from typing import Any
 
-from flask import Request, current_app, flash, g, redirect, request, session, url_for
+from flask import Request, flash, g, redirect, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
-from flask_melody_mfa.core.errors import ChallengeOver, MfaError, MfaRequired, Unavailable
+from flask_melody_mfa.core.errors import (
+    ChallengeOver,
+    ConfigError,
+    MfaError,
+    MfaRequired,
+    NotAuthenticated,
+    Unavailable,
+)
 from flask_melody_mfa.core.types import Account, Instant, Method
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
@@ -18,6 +25,7 @@ from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.web import answers, deletions, door, words
+from flask_melody_mfa.web.endpoints import is_left_alone, is_logout, is_ours_without_user, is_static
 from flask_melody_mfa.web.page import error_page
 from flask_melody_mfa.web.proxies import kept, this_request, this_session
 from flask_melody_mfa.web.seen import ANONYMOUS, At, Seen
@@ -236,26 +244,32 @@ def by_loader(client: str | None = None) -> Seen:
 
 
 def current_account(here: State) -> Account | None:
-    """The account of Flask-Login's current user; None for nobody."""
+    """The account of Flask-Login's current user, hidden already or not; None for nobody."""
+    seen: Seen | None = kept().get("_mfa_seen")
+    if seen is not None and seen.account is not None:
+        return seen.account
     user = here.current_user()
     return None if user is None else here.describe(user)
 
 
-def observe(here: State, endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Before anything of the host's runs: make a user who owes the gate invisible."""
-    del values
+def observe(here: State, endpoint: str | None) -> bool:
+    """Before anything of the host's runs: make a user who owes the gate invisible.
+
+    False where nobody can be there, as far as this request goes.
+    """
     this, found = this_request(), kept()
     door.begin_request(this, found)
     if is_nobody(here, this):
         found._mfa_seen = ANONYMOUS
-        return
+        return False
     if is_ours_without_user(endpoint) or not here.settings.mfa_guard:
-        return
+        return True
     try:
         first_look(here)
     except MfaError as error:
         door.be_anonymous()
         found._mfa_failed = error
+    return True
 
 
 def guard(here: State) -> Any:
@@ -343,8 +357,9 @@ def pending() -> Challenge:
         token = door.mark().get("c")
         if token is None:
             raise ChallengeOver
-        door.clear_remember_cookie()
         found = g._mfa_challenge = challenges.load(context(), token)
+        if found.purpose == challenges.SIGN_IN:
+            door.clear_remember_cookie()
     return found
 
 
@@ -364,34 +379,15 @@ def give_up(seen: Seen) -> None:
 
 def fault(error: MfaError) -> BaseResponse:
     """Answer what went wrong before anybody was let in."""
-    if answers.is_navigation():
-        return error_page(error)
-    return answers.problem(error)
+    if not answers.is_navigation():
+        return answers.problem(error)
+    if isinstance(error, NotAuthenticated):
+        return answers.to_login(answers.this_path() if answers.is_page_request() else None)
+    return error_page(error)
 
 
-def is_static(endpoint: str) -> bool:
-    """Static files, of the app or of a blueprint."""
-    return endpoint == "static" or endpoint.endswith(".static")
-
-
-def is_ours_without_user(endpoint: str | None) -> bool:
-    """Our faces that ignore Flask-Login's user."""
-    return endpoint is not None and endpoint.startswith(("mfa_s2s.", "mfa_embedded."))
-
-
-def is_logout(here: State, endpoint: str) -> bool:
-    """The host's logout views."""
-    views = here.settings.mfa_logout_views
-    if views is not None:
-        return endpoint in views
-    return endpoint == "logout" or endpoint.endswith(".logout")
-
-
-def is_left_alone(here: State, endpoint: str) -> bool:
-    """Exempt views, and pages of ours: they check for themselves."""
-    if endpoint.startswith("mfa.") or is_ours_without_user(endpoint):
-        return True
-    view = current_app.view_functions.get(endpoint)
-    if getattr(view, "_mfa_exempt", False) or view in here.exempt_views:
-        return True
-    return endpoint in here.exempt or any(name in here.exempt for name in request.blueprints)
+def answer(error: Exception) -> BaseResponse:
+    """The answer to an error of ours that a view of the host's did not catch."""
+    if not isinstance(error, MfaError) or isinstance(error, ConfigError):
+        raise error  # the developer must see it
+    return fault(error)

@@ -75,6 +75,36 @@ NOTICES: Mapping[str, Notice] = {
             "ask the people who run %(issuer)s for help."
         ),
     ),
+    "passkey_added": Notice(
+        subject=mfa_lazy("A passkey was added to your %(issuer)s account"),
+        sentence=mfa_lazy(
+            "A new passkey can now be used to sign in to your %(issuer)s account, without your "
+            "password."
+        ),
+        what_to_do=mfa_lazy(
+            "If this was you, there is nothing to do. If not, remove the passkey, change your "
+            "password at once, and ask the people who run %(issuer)s for help."
+        ),
+    ),
+    "passkey_removed": Notice(
+        subject=mfa_lazy("A passkey was removed from your %(issuer)s account"),
+        sentence=mfa_lazy(
+            "A passkey can no longer be used to sign in to your %(issuer)s account. You may want "
+            "to delete it from your device, too."
+        ),
+        what_to_do=_IF_NOT_YOU,
+    ),
+    "passkey_clone_suspected": Notice(
+        subject=mfa_lazy("A passkey of your %(issuer)s account may have been copied"),
+        sentence=mfa_lazy(
+            "Someone used a passkey of your %(issuer)s account in a way that points to a copy of "
+            "it. We did not accept it."
+        ),
+        what_to_do=mfa_lazy(
+            "Remove this passkey from your account, and make a new one. If you do not know why "
+            "this happened, ask the people who run %(issuer)s for help."
+        ),
+    ),
     "locked": Notice(
         subject=mfa_lazy("Your %(issuer)s account is locked for a while"),
         sentence=mfa_lazy(

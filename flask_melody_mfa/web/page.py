@@ -16,7 +16,8 @@ from werkzeug.wrappers import Response as BaseResponse
 from flask_melody_mfa.core.errors import Locked, MfaError, NobodyCan, TooMany, Unavailable
 from flask_melody_mfa.flows import policies
 from flask_melody_mfa.web import answers, door, words
-from flask_melody_mfa.web.state import context, state
+from flask_melody_mfa.web.proxies import this_request
+from flask_melody_mfa.web.state import State, context, state
 from flask_melody_mfa.web.urls import safe_path
 
 log = logging.getLogger("flask_melody_mfa")
@@ -148,7 +149,7 @@ def secure(response: BaseResponse, *, form_targets: str = "") -> BaseResponse:
     headers["Referrer-Policy"] = "same-origin"
     headers["X-Frame-Options"] = "DENY"
     headers["X-Content-Type-Options"] = "nosniff"
-    if state().settings.mfa_base_template == "mfa/base.html":
+    if has_own_layout(state()):
         own = OWN_CSP.replace("form-action 'self'", f"form-action 'self' {form_targets}".strip())
         headers.setdefault(CSP, own)
     else:
@@ -156,10 +157,15 @@ def secure(response: BaseResponse, *, form_targets: str = "") -> BaseResponse:
     return response
 
 
+def has_own_layout(here: State) -> bool:
+    """Whether our pages stand in a layout of ours, not in the host's."""
+    return here.settings.mfa_base_template == "mfa/base.html"
+
+
 def policy_at_last(response: Any) -> Any:
     """After the host's `after_request` functions: a page of ours in the host's layout gets a
     policy against framing, unless the host has given it one."""
-    if IN_HOSTS_LAYOUT in request.environ:
+    if IN_HOSTS_LAYOUT in this_request().environ:
         response.headers.setdefault(CSP, FRAME_CSP)
     return response
 

@@ -16,7 +16,7 @@ from typing import Any
 from flask import Flask
 from werkzeug.routing import Rule
 
-from flask_melody_mfa.web import answers, guard
+from flask_melody_mfa.web import answers, endpoints
 from flask_melody_mfa.web.state import State
 
 OTHER_MEANS = re.compile(
@@ -69,7 +69,7 @@ def route_of(app: Flask, here: State, rule: Rule) -> Route:
     stands, why = Stands.PUBLIC, ""
     other = other_means(view)
     if rule.endpoint.startswith(("mfa.", "mfa_")):
-        why = "" if guard.is_static(rule.endpoint) else "checks for itself"
+        why = "" if endpoints.is_static(rule.endpoint) else "checks for itself"
     elif asked is not None:
         stands = Stands.STEP_UP if asked.is_step_up else Stands.GATE
     elif other:
@@ -82,7 +82,7 @@ def route_of(app: Flask, here: State, rule: Rule) -> Route:
             stands, why = Stands.UNSEEN, "MFA_GUARD is off"
     elif answers.login_views() & {rule.endpoint, rule.rule}:
         why = "login view"
-    elif guard.is_logout(here, rule.endpoint):
+    elif endpoints.is_logout(here, rule.endpoint):
         why = "logout view"
     return Route(
         rule=rule.rule,

@@ -62,6 +62,7 @@ class SessionCache:
     def drop_client(self, client: str | None) -> None:
         """Forget what was found at a client's gate."""
         with self._lock:
+            self._forgotten += 1
             for key in [key for key in self._held if key[1] == client]:
                 del self._held[key]
 

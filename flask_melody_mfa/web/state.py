@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +34,6 @@ from flask_melody_mfa.flows.context import (
 from flask_melody_mfa.flows.sessions import Requirement
 from flask_melody_mfa.web.clients import Clients
 from flask_melody_mfa.web.deliver import DeliverPool
-from flask_melody_mfa.web.limits import RedisAddressLimits
 from flask_melody_mfa.web.proxies import this_app
 from flask_melody_mfa.web.session_cache import SessionCache
 from flask_melody_mfa.web.users import UserPage, Users, is_key, password_checker, unwrap
@@ -199,7 +199,7 @@ class State:
         """Where per-address limits are counted."""
         if self._limits is None:
             uri = self.settings.mfa_rate_limit_storage_uri
-            self._limits = RedisAddressLimits(uri) if uri else DatabaseAddressLimits()
+            self._limits = redis_limits(uri) if uri else DatabaseAddressLimits()
         return self._limits
 
     def ask(self, name: str, hook: Callable[..., Any], *arguments: Any) -> Any:
@@ -289,6 +289,13 @@ class State:
                 job()
 
         self.pool.submit(in_context)
+
+
+def redis_limits(uri: str) -> AddressLimits:
+    """Limits counted in Redis; what talks to it is loaded only where it is used."""
+    module = import_module("flask_melody_mfa.web.limits")
+    counted: AddressLimits = module.RedisAddressLimits(uri)
+    return counted
 
 
 @lru_cache(maxsize=64)

@@ -8,7 +8,6 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import flask_babel
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.support import NullTranslations, Translations
 from flask import current_app, g, request
@@ -77,10 +76,16 @@ def country_names(codes: Iterable[str], locale: str) -> list[str]:
 
 
 def match(wanted: list[str], offered: tuple[str, ...]) -> str | None:
-    """The offered language that fits best; `zh-CN` finds `zh_Hans`."""
-    aliases = {"zh": "zh_Hans", "zh_CN": "zh_Hans", "zh_SG": "zh_Hans", "zh_Hans_CN": "zh_Hans"}
-    preferred = [aliases.get(name.replace("-", "_"), name.replace("-", "_")) for name in wanted]
+    """The offered language that fits best; `zh-CN` finds `zh_Hans`, which `zh-TW` does not."""
+    preferred = [simplified(name.replace("-", "_")) for name in wanted]
     return negotiate_locale(preferred, list(offered), sep="_")
+
+
+def simplified(name: str) -> str:
+    """`zh_Hans` for each name of simplified Chinese; any other name as it is."""
+    folded = name.lower()
+    plain = folded in ("zh", "zh_cn", "zh_sg") or folded.startswith("zh_hans")
+    return "zh_Hans" if plain else name
 
 
 def current_locale(offered: tuple[str, ...]) -> str:
@@ -92,12 +97,14 @@ def current_locale(offered: tuple[str, ...]) -> str:
     if chosen in offered:
         return chosen
     if "babel" in current_app.extensions:
+        import flask_babel
+
         locale = flask_babel.get_locale()
         if locale is not None:
             found = match([str(locale)], offered)
             if found:
                 return found
-    accepted = [value for value, _ in request.accept_languages]
+    accepted = [value for value, quality in request.accept_languages if quality > 0]
     return match(accepted, offered) or offered[0]
 
 
@@ -108,6 +115,7 @@ ERRORS = {
     "not_authenticated": mfa_lazy("Please sign in."),
     "mfa_required": mfa_lazy("Please finish signing in."),
     "invalid_code": mfa_lazy("That code is not right. Check it and try again."),
+    "invalid_passkey": mfa_lazy("That passkey did not work. Try again, or sign in another way."),
     "step_up_required": mfa_lazy("Please confirm that it is you."),
     "stuck": mfa_lazy("You cannot finish signing in."),
     "forbidden": mfa_lazy("You are not allowed to do this."),
@@ -145,6 +153,8 @@ REASONS = {
     "missing": mfa_lazy("This is missing."),
     "unknown": mfa_lazy("There is no such field here."),
     "type": mfa_lazy("This has the wrong type."),
+    "passkey": mfa_lazy("This is not the answer of a passkey."),
+    "name_required": mfa_lazy("Enter a name."),
     "too_short": mfa_lazy("This is too short."),
 }
 

@@ -289,7 +289,8 @@ class Browser:
         return self.body
 
     def sign_in(self, email: str) -> str:
-        """Give the password, and follow to whatever page comes."""
+        """Open the login form, give the password, and follow to whatever page comes."""
+        self.get("/login")
         self.post("/login", email=email, password="pw")
         return self.follow()
 

@@ -7,6 +7,7 @@ else happens on the machine slows both alike, and cancels.
 from __future__ import annotations
 
 import gc
+import shutil
 import sys
 import tempfile
 import time
@@ -19,6 +20,8 @@ from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+
+from tests import databases
 
 Job = Callable[[], object]
 
@@ -179,14 +182,25 @@ class Bench:
 
     accounts: int = 10_000
     seconds: float = 3.0
-    database: str = "sqlite"
+    database: databases.Kind = "sqlite"
     folder: Path = field(default_factory=new_folder)
     _made: int = 0
+    _urls: list[str] = field(default_factory=list)
 
     def new_database(self) -> str:
         """The URL of an empty database."""
         self._made += 1
-        return f"sqlite:///{self.folder / f'{self._made}.sqlite'}"
+        if self.database == "sqlite":
+            return f"sqlite:///{self.folder / f'{self._made}.sqlite'}"
+        name = databases.own_name(f"bench_{self._made}")
+        self._urls.append(databases.database_url(self.database, name))
+        return self._urls[-1]
+
+    def close(self) -> None:
+        """Remove the databases."""
+        for url in self._urls:
+            databases.drop_database(url)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def compare(
         self,

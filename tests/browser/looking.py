@@ -19,7 +19,7 @@ async (tags) => {
 
 SMALL_TARGETS = """
 () => [...document.querySelectorAll("a, button, input:not([type=hidden]), select, summary")]
-  .filter(one => one.checkVisibility() && !one.closest(".mfa-sr"))
+  .filter(one => one.checkVisibility() && !one.closest(".mfa-sr, .unseen"))
   .map(one => [one, one.getBoundingClientRect()])
   .filter(([, box]) => box.width < 24 || box.height < 24)
   .map(([one, box]) => `${one.outerHTML.slice(0, 80)}: ${box.width} × ${box.height}`)
@@ -28,7 +28,7 @@ SMALL_TARGETS = """
 CUT_OFF = """
 () => [...document.querySelectorAll(
     "h1, h2, p, a, button, label, summary, li, code, td, .mfa-input-code")]
-  .filter(one => one.checkVisibility() && !one.closest(".mfa-sr, svg"))
+  .filter(one => one.checkVisibility() && !one.closest(".mfa-sr, .unseen, svg"))
   .filter(one => {
     const box = one.getBoundingClientRect();
     const style = getComputedStyle(one);

@@ -15,7 +15,6 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flask_melody_mfa.core.otp import decode_secret
-from flask_melody_mfa.testing import recovery_codes
 from tests.host import Host
 
 LOGIN = """<!doctype html><html lang="en"><title>Sign in</title><main><h1>Sign in</h1>
@@ -126,6 +125,7 @@ class Visitor:
         self.page = self.context.new_page()
         self.language = browser.get("locale", "en")
         self.console: list[str] = []
+        self.recovery_codes: list[str] = []
         self.page.on("console", lambda message: self.console.append(message.text))
         self.page.on("pageerror", lambda error: self.console.append(str(error)))
 
@@ -196,30 +196,49 @@ class Visitor:
         """Give a code of the authenticator."""
         return self.code(self.host.otp(self.user_id))
 
-    def recovery_codes(self) -> tuple[str, ...]:
-        """New recovery codes."""
-        with self.host.app.app_context():
-            return recovery_codes(self.host.get(self.user_id))
+    def make_codes(self) -> Visitor:
+        """Have recovery codes made, and keep them."""
+        self.press("form[action*='recovery-codes'] button")
+        shown = self.page.locator("#mfa-codes li").all_inner_texts()
+        self.recovery_codes = ["".join(text.split()) for text in shown]
+        return self
+
+    def save_codes(self) -> Visitor:
+        """Have recovery codes made, and say that they are saved."""
+        return self.make_codes().press("button[name=saved]")
+
+    def account(self, link: str = "") -> Visitor:
+        """Sign in with the authenticator, open the account page, and follow a link of it."""
+        self.sign_in().otp().go("/mfa/account")
+        return self.press(f"a[href*='{link}']") if link else self
+
+    def policy(self, name: str) -> Visitor:
+        """Sign in with the authenticator, and come from an app to one of the policies' pages."""
+        return self.sign_in().otp().go(f"/mfa/policy/{name}?redirect_uri=/secret")
+
+    def not_me(self) -> Visitor:
+        """Follow the link of the last notice."""
+        found = re.search(r"https?://[^/\s]+(/mfa/not-me/\S+)", self.sent()[-1].text)
+        assert found is not None
+        return self.go(found[1])
+
+    def with_codes(self) -> Visitor:
+        """Have a set of recovery codes, and be signed out."""
+        return self.sign_in().otp().save_codes().go("/logout")
+
+    def spend(self) -> Visitor:
+        """Give a recovery code."""
+        return self.code(self.recovery_codes[0])
+
+    def remember(self) -> Visitor:
+        """Tick that this browser be remembered."""
+        self.page.check("[name=remember_device]")
+        return self
 
     def recover(self, code: str | None = None) -> Visitor:
-        """Give login and recovery code; without one, only have codes."""
-        if code is None:
-            self.recovery_codes()
-            return self
+        """Give login and recovery code in place of the password."""
         self.go("/mfa/recover").page.fill("[name=login]", self.email)
-        return self.code(code)
-
-    def remembered(self) -> Visitor:
-        """Sign in, and have this device remembered, and another one."""
-        with self.host.clock() as clock:
-            clock.tick(-180)  # nothing is made in the future of who looks at it later
-            self.recovery_codes()
-            for _ in range(2):
-                self.context.clear_cookies()
-                self.sign_in().page.check("[name=remember_device]")
-                self.otp()
-                clock.tick(60)
-        return self
+        return self.code(self.recovery_codes[0] if code is None else code)
 
     def wrong(self, times: int = 1) -> Visitor:
         """Give wrong codes; only what comes of the last one is shown."""

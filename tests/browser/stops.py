@@ -30,29 +30,21 @@ ALL = ("otp", "email", "sms")
 SMS = {"ENFORCE_ONE_MFA_ENROLLMENT": ["otp", "email", "sms"]}
 LATER = {**SMS, "MFA_REQUIRED_FROM": "2100-01-01"}
 STUCK = {"ENFORCE_ONE_MFA_ENROLLMENT": ["email"]}
-
-RECOVERY = {"ENABLE_RECOVERY_CODE": True, "ENABLE_MFA_REMEMBER_DEVICE": True}
-CODES = "/mfa/enroll/recovery-codes"
-
-
-def with_code(visitor: Visitor) -> Visitor:
-    """Sign in with a recovery code."""
-    code = visitor.recovery_codes()[0]
-    return visitor.sign_in().go("/mfa/challenge/recovery-code").code(code)
-
-
-def recovered(visitor: Visitor) -> Visitor:
-    """Sign in with login and the seventh of ten recovery codes, then a factor."""
-    codes = visitor.recovery_codes()
-    for code in codes[:6]:
-        visitor.recover(code).go("/logout")
-    return visitor.recover(codes[6]).otp()
-
+CODES = {"ENABLE_RECOVERY_CODE": True}
+ENOUGH = {**CODES, "MFA_RECOVERY_CODE_IS_ENOUGH": True}
+DEVICE = {"ENABLE_MFA_REMEMBER_DEVICE": True}
+NONE = {"ENFORCE_ONE_MFA_ENROLLMENT": []}
 
 STOPS = (
     Stop(name="challenge-otp", reach=lambda v: v.sign_in(), holds=("otp",)),
     Stop(name="challenge-otp-others", reach=lambda v: v.sign_in(), holds=ALL),
     Stop(name="challenge-otp-wrong", reach=lambda v: v.sign_in().wrong(), holds=("otp",)),
+    Stop(
+        name="challenge-long-names",
+        reach=lambda v: v.sign_in(),
+        holds=("otp", "email"),
+        config={"MFA_ISSUER": "Donaudampfschifffahrtselektrizitätenhauptbetriebswerkbau"},
+    ),
     Stop(name="challenge-email", reach=lambda v: v.sign_in_by_get(), holds=("email",)),
     Stop(name="challenge-email-sent", reach=lambda v: v.sign_in(), holds=("email",)),
     Stop(name="challenge-email-now", reach=lambda v: v.sign_in_by_get().send(), holds=("email",)),
@@ -121,61 +113,97 @@ STOPS = (
         reach=lambda v: v.sign_in().choose("sms").number().wrong(),
         config=SMS,
     ),
-    Stop(name="challenge-remember", reach=lambda v: v.sign_in(), holds=("otp",), config=RECOVERY),
-    Stop(
-        name="challenge-recovery",
-        reach=lambda v: v.recover().sign_in().go("/mfa/challenge/recovery-code"),
-        holds=("otp",),
-        config=RECOVERY,
-    ),
-    Stop(
-        name="challenge-recovery-wrong",
-        reach=lambda v: v.recover().sign_in().go("/mfa/challenge/recovery-code").code("0" * 24),
-        holds=("otp",),
-        config=RECOVERY,
-    ),
-    Stop(name="recovery-intro", reach=lambda v: v.sign_in().otp(), holds=("otp",), config=RECOVERY),
-    Stop(
-        name="recovery-again",
-        reach=lambda v: v.recover().sign_in().otp().go(CODES),
-        holds=("otp",),
-        config=RECOVERY,
-    ),
-    Stop(
-        name="recovery-codes",
-        reach=lambda v: v.sign_in().otp().press("form[data-mfa-form] button[type=submit]"),
-        holds=("otp",),
-        config=RECOVERY,
-    ),
-    Stop(name="recovery-replace", reach=with_code, holds=ALL, config=RECOVERY),
-    Stop(
-        name="recovery-session",
-        reach=lambda v: with_code(v).go("/with-otp"),
-        holds=("otp",),
-        config=RECOVERY,
-    ),
-    Stop(name="recover", reach=lambda v: v.go("/mfa/recover"), config=RECOVERY),
-    Stop(name="recover-wrong", reach=lambda v: v.recover("0" * 24), config=RECOVERY),
-    Stop(name="recovered", reach=recovered, holds=("otp",), config=RECOVERY),
-    Stop(
-        name="devices",
-        reach=lambda v: v.remembered().go("/mfa/devices"),
-        holds=("otp",),
-        config=RECOVERY,
-    ),
+    Stop(name="challenge-remember", reach=lambda v: v.sign_in(), holds=("otp",), config=DEVICE),
     Stop(
         name="devices-none",
         reach=lambda v: v.sign_in().otp().go("/mfa/devices"),
         holds=("otp",),
-        config=RECOVERY,
+        config=DEVICE,
     ),
     Stop(
-        name="mail-recovery-used",
-        reach=lambda v: with_code(v).mail("was used"),
+        name="devices",
+        reach=lambda v: v.sign_in().remember().otp().go("/mfa/devices"),
         holds=("otp",),
-        config=RECOVERY,
-        is_mail=True,
+        config=DEVICE,
     ),
+    Stop(
+        name="recovery-codes-intro",
+        reach=lambda v: v.sign_in().otp(),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(
+        name="recovery-codes",
+        reach=lambda v: v.sign_in().otp().make_codes(),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(
+        name="challenge-recovery-code",
+        reach=lambda v: v.with_codes().sign_in().go("/mfa/challenge/recovery-code"),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(
+        name="challenge-recovery-code-wrong",
+        reach=lambda v: v.with_codes().sign_in().go("/mfa/challenge/recovery-code").code("0" * 24),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(
+        name="replace",
+        reach=lambda v: v.with_codes().sign_in().go("/mfa/challenge/recovery-code").spend(),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(name="recover", reach=lambda v: v.go("/mfa/recover"), config=CODES),
+    Stop(name="recover-wrong", reach=lambda v: v.recover("0" * 24), config=CODES),
+    Stop(
+        name="recovered",
+        reach=lambda v: v.with_codes().recover(),
+        holds=("otp",),
+        config=ENOUGH,
+    ),
+    Stop(
+        name="account",
+        reach=lambda v: v.sign_in().remember().otp().save_codes().go("/mfa/account"),
+        holds=ALL,
+        config={**CODES, **DEVICE},
+    ),
+    Stop(name="account-bare", reach=lambda v: v.sign_in().go("/mfa/account"), config=NONE),
+    Stop(name="account-rename", reach=lambda v: v.account("/rename"), holds=("otp",)),
+    Stop(name="account-remove", reach=lambda v: v.account("/remove"), holds=ALL),
+    Stop(name="account-replace", reach=lambda v: v.account("/replace"), holds=ALL),
+    Stop(
+        name="account-end-others",
+        reach=lambda v: v.account().go("/mfa/account/sessions/end-others"),
+        holds=("otp",),
+    ),
+    Stop(
+        name="challenge-password",
+        reach=lambda v: v.sign_in().go("/mfa/challenge/password"),
+        config=NONE,
+    ),
+    Stop(name="policy-reset", reach=lambda v: v.policy("reset_mfa"), holds=ALL),
+    Stop(
+        name="policy-recovery-codes",
+        reach=lambda v: v.with_codes().policy("manage_recovery_code"),
+        holds=("otp",),
+        config=CODES,
+    ),
+    Stop(
+        name="policy-devices",
+        reach=lambda v: v.policy("manage_device"),
+        holds=("otp",),
+        config=DEVICE,
+    ),
+    Stop(name="not-me", reach=lambda v: v.sign_in().wrong(3).not_me(), holds=("otp",)),
+    Stop(
+        name="not-me-done",
+        reach=lambda v: v.sign_in().wrong(3).not_me().press(".mfa-card form button"),
+        holds=("otp",),
+    ),
+    Stop(name="not-me-over", reach=lambda v: v.go("/mfa/not-me/x")),
     Stop(name="mail-code", reach=lambda v: v.sign_in().mail(), holds=("email",), is_mail=True),
     Stop(
         name="mail-confirm",

@@ -41,7 +41,8 @@ def fernleaf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("fernleaf")
     port = free_port()
     command = [sys.executable, "-m", "example_app", "--port", str(port), "--instance", str(folder)]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    command += ["--partner-port", "0"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "FLASK_ENABLE_RECOVERY_CODE": "0"}
     log = folder / "log"
     with log.open("w") as output:
         running = subprocess.Popen(

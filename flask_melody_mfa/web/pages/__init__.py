@@ -13,6 +13,7 @@ from flask_melody_mfa.web.pages import (
     device,
     enroll,
     not_me,
+    passkey,
     policy,
     recovery_code,
 )
@@ -38,8 +39,12 @@ def blueprint(url_prefix: str) -> Blueprint:
         static_url_path="/static",
     )
     pages.add_url_rule("/locale", "locale", common.view(set_locale), methods=["POST"])
-    pages.register_blueprint(challenge.blueprint())
-    pages.register_blueprint(enroll.blueprint())
+    proving, setting_up = challenge.blueprint(), enroll.blueprint()
+    passkey.add_to_challenge(proving)
+    passkey.add_to_enroll(setting_up)
+    pages.register_blueprint(proving)
+    pages.register_blueprint(setting_up)
+    pages.register_blueprint(passkey.blueprint())
     pages.register_blueprint(recovery_code.blueprint())
     pages.register_blueprint(device.blueprint())
     pages.register_blueprint(account.blueprint())

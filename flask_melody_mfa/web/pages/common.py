@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import current_app, g, redirect, request
+from flask import current_app, flash, g, redirect, request
 from flask_wtf.csrf import validate_csrf
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms import ValidationError
@@ -19,9 +19,11 @@ from flask_melody_mfa.core.errors import (
     MfaError,
     MfaRequired,
     NotAuthenticated,
+    TooLarge,
 )
-from flask_melody_mfa.web import answers, door, words
+from flask_melody_mfa.web import answers, door, guard, words
 from flask_melody_mfa.web.lines import is_text
+from flask_melody_mfa.web.operation import LARGEST_BODY
 from flask_melody_mfa.web.page import (
     Page,
     cancel_url,
@@ -32,6 +34,7 @@ from flask_melody_mfa.web.page import (
     render,
     secure,
 )
+from flask_melody_mfa.web.seen import At
 
 __all__ = [
     "Page",
@@ -92,21 +95,26 @@ def check_csrf() -> None:
         raise CsrfFailed from None
 
 
-def view(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a page: CSRF, errors as pages, headers. HEAD is answered as GET."""
+def view(function: Callable[..., Any], *, by_script: bool = False) -> Callable[..., Any]:
+    """Wrap a page: CSRF, errors as pages, headers. HEAD is answered as GET.
+
+    `by_script`: what is posted to it comes from a script of ours, which reads problems.
+    """
 
     @wraps(function)
     def wrapped(**values: Any) -> BaseResponse:
         try:
             if request.method == "POST":
-                if request.content_length is not None and request.content_length > 65_536:
-                    return error_page(InvalidRequest({"form": "too_long"}), status=413)
+                if request.content_length is not None and request.content_length > LARGEST_BODY:
+                    raise TooLarge
                 check_csrf()
             failed: MfaError | None = g.get("_mfa_failed")
             if failed is not None:
                 raise failed
             return secure(function(**values))
         except MfaError as error:
+            if by_script and request.method == "POST":
+                return secure(answers.problem(error))
             return secure(error_answer(error))
 
     return wrapped
@@ -119,6 +127,9 @@ def error_answer(error: MfaError) -> BaseResponse:
     match error:
         case ChallengeOver():
             door.set_mark(c=None)
+            if guard.look().at is At.SATISFIED:  # it was a step-up, or a further set-up
+                flash(answers.texts().mfa_text(words.ERRORS["challenge_over"]), "warning")
+                return go(next_path() or "/")
             door.clear_remember_cookie()
             return answers.to_login(next_path(), words.ERRORS["challenge_over"])
         case NotAuthenticated() | MfaRequired():

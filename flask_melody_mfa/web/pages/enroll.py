@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from flask import Blueprint, redirect, request, url_for
@@ -20,7 +21,6 @@ from flask_melody_mfa.core.errors import (
     WrongProof,
 )
 from flask_melody_mfa.core.types import FactorKind
-from flask_melody_mfa.factors import sms
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import enroll, sessions, sign_in, tries
 from flask_melody_mfa.web import answers, door, guard, qr, words
@@ -228,13 +228,18 @@ def show(
         values["notice"] = say.mfa_text(notice or destination_error)
     else:
         values["phase"] = "code" if values["sent"] else "number"
-        values["destination"] = sms.readable(kept.get("destination", ""))
+        values["destination"] = readable_number(kept.get("destination", ""))
         typed = request.form.get("phone_number", "")[:40]
         known = kept.get("destination") or here.account.phone or ""
-        values["phone_value"] = typed or sms.readable(known)
+        values["phone_value"] = typed or readable_number(known)
         values["phone_error"] = say.mfa_text(destination_error)
         values["countries"] = words.country_names(here.ctx.settings.mfa_sms_countries, say.locale)
     return common.render(f"mfa/enroll/{kind.value}.html", status, **values)
+
+
+def readable_number(number: str) -> str:
+    """A number in groups. What knows numbers is loaded only where SMS are sent."""
+    return str(import_module("flask_melody_mfa.factors.sms").readable(number))
 
 
 def authenticator(here: steps.Here) -> dict[str, Any]:

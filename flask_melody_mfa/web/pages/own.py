@@ -4,20 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from flask import url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core.errors import NotAuthenticated
-from flask_melody_mfa.core.types import Account, FactorKind
-from flask_melody_mfa.flows import after_gate, replacing, sessions
+from flask_melody_mfa.core.types import Account
+from flask_melody_mfa.flows import sessions
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.web import answers, decorators, door, guard, words
 from flask_melody_mfa.web.seen import At
 from flask_melody_mfa.web.state import context, state
-
-PROMPTS = {FactorKind.RECOVERY_CODE: "mfa.enroll.recovery_codes"}
-"""The pages of what a sign-in offers after the gate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +53,3 @@ def step_up(own: Own) -> BaseResponse | None:
     asked = sessions.Requirement(max_age=own.ctx.settings.mfa_fresh_seconds)
     answer: BaseResponse | None = decorators.refuse(asked)
     return answer
-
-
-def offer(ctx: Context, account: Account, standing: Standing, target: str) -> str | None:
-    """The page that a session which just began is offered before `target`; None for none."""
-    if replacing.offered(ctx, account, standing):
-        return url_for("mfa.enroll.replace", next=target)
-    for kind in after_gate.prompts(ctx, standing):
-        if kind in PROMPTS:
-            return url_for(PROMPTS[kind], next=target)
-    return None

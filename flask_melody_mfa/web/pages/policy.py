@@ -266,6 +266,19 @@ def manage_recovery_code(mine: Own, visit: Visit) -> BaseResponse:
     )
 
 
+def manage_passkey(mine: Own, visit: Visit) -> BaseResponse:
+    """The passkeys, to be added, named and removed: the account page's part of them."""
+    view = account_view.View(mine, back=here())
+    return render(
+        "mfa/policy/passkeys.html",
+        mine,
+        visit,
+        passkeys=view.passkeys(),
+        add_passkey_url=view.add_passkey_url(),
+        signals=view.signals(),
+    )
+
+
 def manage_device(mine: Own, visit: Visit) -> BaseResponse:
     """The remembered devices, to be forgotten."""
     devices = account_view.View(mine, back=here()).devices()
@@ -275,6 +288,7 @@ def manage_device(mine: Own, visit: Visit) -> BaseResponse:
 PAGES: dict[str, Callable[[Own, Visit], BaseResponse]] = {
     policies.RESET_MFA: reset_mfa,
     policies.MANAGE_RECOVERY_CODE: manage_recovery_code,
+    policies.MANAGE_PASSKEY: manage_passkey,
     policies.MANAGE_DEVICE: manage_device,
 }
 

@@ -82,6 +82,7 @@ def show(
     """The form."""
     say = answers.texts()
     wrong = errors or {}
+    login_reason = words.REASONS["login"]
 
     def told(name: str) -> str:
         return say.mfa_text(reason(InvalidRequest(wrong), name)) if name in wrong else ""
@@ -90,7 +91,7 @@ def show(
         "mfa/recovery/recover.html",
         status,
         notice=say.mfa_text(error),
-        login_error=say.mfa_text(words.REASONS["login"]) if "login" in wrong else "",
+        login_error=say.mfa_text(login_reason) if "login" in wrong else "",
         code_error=told("code"),
         login_value=request.form.get("login", "")[:320],
         action=url_for("mfa.recovery_code.recover"),

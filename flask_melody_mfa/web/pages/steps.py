@@ -21,8 +21,8 @@ from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import prove, recovery, sign_in, tries
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.context import Context
-from flask_melody_mfa.web import answers, device_cookie, door, guard, words
-from flask_melody_mfa.web.pages import common, own
+from flask_melody_mfa.web import answers, device_cookie, door, guard, offers, words
+from flask_melody_mfa.web.pages import common
 from flask_melody_mfa.web.state import context, state
 
 log = logging.getLogger("flask_melody_mfa")
@@ -31,12 +31,14 @@ LABELS = {
     FactorKind.OTP: words.mfa_lazy("Authenticator app"),
     FactorKind.EMAIL: words.mfa_lazy("Email code"),
     FactorKind.SMS: words.mfa_lazy("Text message"),
+    FactorKind.PASSKEY: words.mfa_lazy("Passkey"),
     FactorKind.RECOVERY_CODE: words.mfa_lazy("Recovery code"),
 }
 DESCRIPTIONS = {
     FactorKind.OTP: words.mfa_lazy("Codes from an app on your phone or computer. Works offline."),
     FactorKind.EMAIL: words.mfa_lazy("A code sent to your email address each time."),
     FactorKind.SMS: words.mfa_lazy("A code sent to your phone each time. Less secure than an app."),
+    FactorKind.PASSKEY: words.mfa_lazy("Your fingerprint, face or screen lock. Nothing to type."),
 }
 
 
@@ -158,7 +160,7 @@ def after(here: Here, finished: sign_in.Finished | None) -> BaseResponse:
     device_cookie.keep(here.account.key, finished.device)
     target = common.next_path() or finished.next_url or "/"
     if finished.purpose in (challenges.SIGN_IN, challenges.RAISE) and finished.standing:
-        target = own.offer(here.ctx, here.account, finished.standing, target) or target
+        target = offers.offer(here.ctx, here.account, finished.standing, target) or target
     return common.go(target)
 
 
