@@ -41,8 +41,8 @@ OFFERED = [COSEAlgorithmIdentifier(number) for number in rules.ALGORITHMS]
 KEY_TYPE = 1
 SIZES = {1: 4, 2: 5, 3: 4}
 """Key type (1 OKP, 2 EC2, 3 RSA) → how many parameters such a COSE key has."""
-RSA_BYTES = range(256, 513)
-"""From 2048 to 4096 bits: no weaker, and no costlier to verify."""
+RSA_BITS = range(2048, 4097)
+"""No weaker, and no costlier to verify."""
 NO_COUNTER = -1
 """The library would judge the counter before the signature; we do it after, and for good."""
 LONGEST_USER_NAME = 64
@@ -264,8 +264,8 @@ def is_sound_rsa(n: bytes, e: bytes) -> bool:
     """An odd modulus of a usual length, and an exponent that browsers' authenticators use."""
     modulus, exponent = int.from_bytes(n, "big"), int.from_bytes(e, "big")
     return (
-        len(n) in RSA_BYTES
-        and modulus.bit_length() == 8 * len(n)
+        modulus.bit_length() in RSA_BITS
+        and n[0] != 0
         and modulus % 2 == 1
         and exponent in (3, 17, 65537)
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from flask import current_app, url_for
+from flask import url_for
 
 from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import account as flow
@@ -90,10 +90,16 @@ class View:
         found = passkeys.listed(ctx, account.key) if holding.passkeys else ()
         return [self.passkey(one, removable=removable) for one in found]
 
+    def signals(self) -> dict[str, Any] | None:
+        """What the browser is to know of the account's passkeys, where there may be some."""
+        settings, holding = self._mine.ctx.settings, self._mine.standing.holding
+        if not (settings.allow_passkey_enrollment or holding.passkeys):
+            return None
+        return passkeys.signals(self._mine.ctx, self._mine.account)
+
     def add_passkey_url(self) -> str:
         """Where a passkey is added; empty where none may be."""
-        allowed = self._mine.ctx.settings.allow_passkey_enrollment
-        if not allowed or "mfa.enroll.passkey" not in current_app.view_functions:
+        if not self._mine.ctx.settings.allow_passkey_enrollment:
             return ""
         return url_for("mfa.enroll.passkey", next=self._back)
 
