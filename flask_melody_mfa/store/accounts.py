@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ from sqlalchemy.engine import CursorResult
 from sqlalchemy.orm import Session
 from sqlalchemy.sql import Executable
 
+from flask_melody_mfa.core.errors import CannotOpen
 from flask_melody_mfa.core.types import FactorKind, Instant
 from flask_melody_mfa.store.tables import (
     Address,
@@ -20,6 +22,8 @@ from flask_melody_mfa.store.tables import (
     SessionRow,
     User,
 )
+
+log = logging.getLogger("flask_melody_mfa")
 
 
 def rows_changed(session: Session, statement: Executable) -> int:
@@ -69,6 +73,9 @@ def read_holding(session: Session, user_key: str) -> Holding:
     if not rows:
         return Holding(user_key=user_key)
     user: User = rows[0][0]
+    if user.user_key != user_key:  # to MySQL's `utf8mb4_bin`, blanks at the end are nothing
+        log.error("The database takes two user keys for one; MFA lends nobody another's factors")
+        raise CannotOpen
     disabled = session.scalars(
         select(FactorState.kind).where(
             FactorState.user_key == user_key, FactorState.disabled_at.is_not(None)
