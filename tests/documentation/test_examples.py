@@ -81,7 +81,7 @@ def test_an_example_that_fails_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(ZeroDivisionError):
         execute(one("python", "1 / 0"), {}, tmp_path)
-    with pytest.raises(AssertionError, match="docs/x.md:3"):
+    with pytest.raises(AssertionError, match=r"docs/x\.md:3"):
         execute(one("console", "$ false\n"), {}, tmp_path)
     with pytest.raises(AssertionError, match="expected"):
         execute(one("console", "$ echo one\ntwo\n"), {}, tmp_path)
