@@ -7,8 +7,9 @@ Every block of `python` and `console` runs, a page from top to bottom in a folde
 - `console` runs the lines that begin with `$ `; the lines below, if there are any, are what the
   command must print (`...` stands for anything).
 
-A comment before a block, invisible on the page, may say more: `<!-- run … -->` holds Python that
-is executed first, and `<!-- not run: why -->` leaves the next block out.
+A comment before a block, invisible on the page, may say more: `<!-- run: … -->`, or the same over
+several lines without the colon, holds Python that is executed first, and `<!-- not run: why -->`
+leaves the next block out.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 
 PIECE = re.compile(
     r"^<!-- run\n(?P<hidden>.*?)^-->$"
+    r"|^<!-- run: (?P<line>[^\n]*?) -->$"
     r"|^<!-- not run: (?P<why>[^\n]*?) -->$"
     r"|^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<code>.*?)^(?P=indent)```$",
     re.DOTALL | re.MULTILINE,
@@ -64,8 +66,9 @@ def examples(path: Path, root: Path = ROOT) -> Iterator[Example]:
         if found["why"] is not None:
             left_out = True
             continue
-        if found["hidden"] is not None:
-            yield Example(page=page, line=line, kind="python", code=found["hidden"])
+        hidden = found["hidden"] or found["line"]
+        if hidden is not None:
+            yield Example(page=page, line=line, kind="python", code=hidden)
             continue
         language, _, option = found["info"].strip().partition(" ")
         code = re.sub(rf"^{found['indent']}", "", found["code"], flags=re.MULTILINE)

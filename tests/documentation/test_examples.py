@@ -47,6 +47,7 @@ y = x + 1
    z = 3
    ```
 
+<!-- run: y += 1 -->
 <!-- not run: it never ends -->
 ```console
 $ sleep infinity
@@ -70,9 +71,10 @@ not code
         ("python", "", "x = 1\n"),
         ("python", "", "y = x + 1\n"),
         ("file", "part.py", "z = 3\n"),
+        ("python", "", "y += 1"),
         ("console", "", "$ echo one \\\n    two\none two\n$ true\n"),
     ]
-    assert list(commands(found[3][2])) == [("echo one \\\n    two", "one two\n"), ("true", "")]
+    assert list(commands(found[4][2])) == [("echo one \\\n    two", "one two\n"), ("true", "")]
 
 
 def test_an_example_that_fails_is_told(tmp_path: Path) -> None:
