@@ -159,13 +159,32 @@ CHARGE_USER = (
         User.failures < bindparam("threshold"),
         (User.locked_until.is_(None)) | (User.locked_until <= bindparam("now")),
     )
-    .values(failures=User.failures + 1)
+    .values(failures=User.failures + 1, locked_until=None)
 )
 
 
 def charge_user(session: Session, user_key: str, now: Instant, threshold: int) -> bool:
     """Count a try before it is judged; False when locked or out of tries."""
     return bool(rows_changed(session, CHARGE_USER, key=user_key, now=now, threshold=threshold))
+
+
+def hold_back(session: Session, user_key: str, until: Instant, threshold: int) -> bool:
+    """Close an account whose tries are all spent, while the last ones are judged.
+
+    False when that was done before: then they were never judged to the end.
+    """
+    return bool(
+        rows_changed(
+            session,
+            update(User)
+            .where(
+                User.user_key == user_key,
+                User.failures >= threshold,
+                User.locked_until.is_(None),
+            )
+            .values(locked_until=until),
+        )
+    )
 
 
 THIS_FACTOR = (FactorState.user_key == bindparam("key"), FactorState.kind == bindparam("factor"))
@@ -192,7 +211,7 @@ def charge_factor(session: Session, user_key: str, kind: FactorKind, cap: int) -
 REFUND_USER = (
     update(User)
     .where(User.user_key == bindparam("key"), User.failures > 0)
-    .values(failures=User.failures - 1)
+    .values(failures=User.failures - 1, locked_until=None)
 )
 REFUND_FACTOR = (
     update(FactorState)
@@ -202,7 +221,10 @@ REFUND_FACTOR = (
 
 
 def refund_user(session: Session, user_key: str) -> None:
-    """Give the account a try back that was charged and never judged wrong."""
+    """Give the account a try back that was charged and never judged wrong.
+
+    Whoever was held back for want of tries may try again: a lock leaves no failures.
+    """
     execute(session, REFUND_USER, key=user_key)
 
 

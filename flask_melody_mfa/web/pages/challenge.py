@@ -261,7 +261,7 @@ def cancel() -> BaseResponse:
         if left is not None:
             return left
     if seen.at is At.OWED:
-        guard.give_up(seen)
+        guard.give_up()
     door.clear_remember_cookie()
     flash(answers.texts().mfa_text(CANCELLED), "info")
     return answers.to_login(target)
