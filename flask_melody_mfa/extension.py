@@ -248,7 +248,10 @@ class MelodyMFA:
 
         @after_this_request
         def later(response: Any) -> Any:
-            work()
+            try:
+                work()
+            except MfaError as error:
+                return guard.fault(error)
             return response
 
     # Hooks

@@ -156,7 +156,9 @@ def test_cookies_are_allowed_only_where_they_are_meant(host: Host, ada: int) -> 
 
 
 @pytest.mark.check("P09")
-@pytest.mark.reference(234, 236, 240, 245, 261, 263, 268, 275, 277, 280, 284, 295, 312)
+@pytest.mark.reference(
+    234, 236, 240, 245, 261, 263, 268, 275, 277, 280, 284, 291, 295, 309, 312, 316, 317
+)
 def test_a_session_is_good_for_its_own_token_and_origin_only(host: Host, ada: int) -> None:
     front, other = begun(host), begun(host)
     mine, theirs = front.token, other.token
@@ -243,7 +245,7 @@ def test_guessing_passwords_is_throttled_per_login_known_or_not(host: Host, ada:
         host.app.extensions["melody_mfa"]._limits = None
 
 
-@pytest.mark.reference(310, 276, 278, 243, 246, 251, 315)
+@pytest.mark.reference(310, 276, 278, 243, 244, 246, 251, 252, 255, 256, 315)
 def test_a_first_sign_in_sets_an_authenticator_up_and_ends_in_a_session(host: Host) -> None:
     host.user()
     front = begun(host)
@@ -255,11 +257,12 @@ def test_a_first_sign_in_sets_an_authenticator_up_and_ends_in_a_session(host: Ho
     secret = otp.decode_secret(made["secret"])
     assert front.post("/otp/verify", code="000000").status_code == 401
     code = otp.code_at(secret, otp.step_of(time.time_ns() // 1_000_000))
-    assert front.post("/otp/verify", code=code, name="Phone").json["status"] == "complete"
+    done = front.post("/otp/verify", code=code, name="Phone").json
+    assert done["status"] == "complete"
+    assert done["device_token"] is None, "nobody asked for one, and the setting is off"
     assert front.post("/otp/setup").status_code == 409, "never shown again"
     assert front.client.get("/secret").status_code == 302
-    done = front.post("/complete")
-    assert done.status_code == 200
+    assert front.post("/complete").status_code == 200
     assert front.client.get("/secret").status_code == 200
     assert front.post("/complete").status_code == 401, "once"
 
@@ -289,6 +292,63 @@ def test_an_email_code_stands_in_where_it_may(host: Host) -> None:
     front.post("/email/verify", code=host.last_code())
     assert front.step == {"type": "replace_factor", "factors": ["otp"]}
     assert front.post("/enrollment", later=True).json["status"] == "complete"
+
+
+@pytest.mark.reference(249, 250, 264, 265)
+@pytest.mark.parametrize("factor", ["otp", "sms"])
+def test_no_email_code_stands_in_where_it_may_not(make_host: Make, factor: str) -> None:
+    host = make_host(**ON, ALLOW_EMAIL_MFA_AS_BACKUP=False)
+    host.enroll(host.user(phone=PHONE), factor)
+    front = begun(host)
+    assert front.step["alternatives"] == []
+    assert front.post("/email/send").status_code == 409
+    assert front.post("/email/verify", code="123456").status_code == 409
+    assert host.mails() == []
+
+
+@pytest.mark.reference(259, 260, 270, 271, 273)
+def test_a_number_is_set_up_once_and_asked_for_then(make_host: Make) -> None:
+    host = make_host(**ON, SMS_MFA_IS_REQUIRED=True)
+    host.user()
+    front = begun(host)
+    assert front.step == {"type": "set_up", "factors": ["sms"], "may_skip": False}
+    assert front.post("/sms/send").status_code == 409, "there is no number yet"
+    front.post("/sms/setup", phone_number=PHONE)
+    done = front.post("/sms/verify", code=host.last_code()).json
+    assert done["status"] == "complete"
+    assert done["device_token"] is None
+    assert front.post("/sms/setup", phone_number=PHONE).status_code == 409
+    assert begun(host).step["factors"] == ["sms"]
+
+
+@pytest.mark.reference(242, 279)
+def test_email_is_chosen_and_asked_for_then(host: Host) -> None:
+    host.user()
+    front = begun(host)
+    front.post("/enrollment", factor="email")
+    front.post("/email/send")
+    assert front.post("/email/verify", code=host.last_code()).json["status"] == "complete"
+    assert begun(host).step["factors"] == ["email"]
+
+
+@pytest.mark.reference(311)
+def test_where_nothing_is_asked_for_the_password_is_enough(make_host: Make) -> None:
+    host = make_host(**ON, ENFORCE_ONE_MFA_ENROLLMENT=[])
+    host.user()
+    front = begun(host)
+    assert front.step == {"type": "done"}
+    assert front.post("/complete").status_code == 200
+
+
+@pytest.mark.reference(304, 306)
+def test_without_recovery_codes_nothing_can_be_done_with_them(host: Host, ada: int) -> None:
+    front = Frontend(host)
+    front.start()
+    login, code = "ada@example.org", "0" * 24
+    assert front.post("/recovery-sign-in", login=login, recovery_code=code).status_code == 404
+    front.sign_in()
+    front.post("/otp/verify", code=host.otp(ada))
+    assert front.post("/recovery-codes").status_code == 409
 
 
 @pytest.mark.check("T03", "T05")
@@ -380,6 +440,7 @@ def test_recovery_codes_and_remembered_devices(make_host: Make) -> None:
 
 
 @pytest.mark.check("D03")
+@pytest.mark.reference(258)
 @pytest.mark.parametrize("token", ["x", "a.b.c", "e30.x.y", "x" * 1000])
 def test_a_device_token_that_is_not_ours_is_no_error_and_covers_nothing(
     make_host: Make, token: str
