@@ -100,17 +100,18 @@ def test_a_rotation_that_is_interrupted_goes_on_where_it_was(
     during = make_host(url, create=False, MFA_SECRET_KEYS=[NEW, OLD])
     with during.app.app_context():
         engine = during.db.engine
-    commits: list[int] = []
+    sealed: list[str] = []
 
-    def stop(connection: Any) -> None:
-        commits.append(1)
-        if len(commits) == 4:
-            raise KeyboardInterrupt
+    def stop(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("UPDATE mfa_credential"):
+            sealed.append(statement)
+            if len(sealed) == 4:
+                raise KeyboardInterrupt
 
-    event.listen(engine, "commit", stop)
+    event.listen(engine, "before_cursor_execute", stop)
     with pytest.raises(KeyboardInterrupt):
         say_in(during)
-    event.remove(engine, "commit", stop)
+    event.remove(engine, "before_cursor_execute", stop)
     assert len({row["key_id"] for row in during.rows("mfa_credential")}) == 2
     assert works(during, users[0])
     assert not say(during, "rotate").startswith("0 rows")
