@@ -25,7 +25,7 @@ from flask_melody_mfa.core.codes import new_id, new_token
 from flask_melody_mfa.core.passkeys import ANY_KEY, HANDLE_BYTES, NewPasskey
 from flask_melody_mfa.core.types import FactorKind, Instant, Method, NewCredential, Proof
 from flask_melody_mfa.flows import challenge as challenges
-from flask_melody_mfa.flows import recovery
+from flask_melody_mfa.flows import recovery, sign_in
 from flask_melody_mfa.flows.enroll import add
 from flask_melody_mfa.flows.sign_in import add_session
 from flask_melody_mfa.store import accounts, passkeys
@@ -40,6 +40,7 @@ __all__ = [
     "freeze",
     "otp_code",
     "outbox",
+    "recovery_codes",
 ]
 
 STEP: Instant = 30_000
@@ -59,8 +60,9 @@ def _state_of(app: Flask | None = None) -> State:
 class MFAClient(FlaskClient):
     """A test client that is signed in, with or without MFA.
 
-    `user`: signed in by password. `mfa`: the gate is satisfied. `factors`: the factors that were
-    proven (default: those that the user holds). `fresh_login`: as Flask-Login's own client has it.
+    `user`: gave the password just now. `mfa`: the gate is satisfied, too. `factors`: the factors
+    that were proven (default: those that the user holds). `fresh_login`: as Flask-Login's own
+    client has it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -73,13 +75,13 @@ class MFAClient(FlaskClient):
             self._sign_in(user, mfa=mfa, factors=factors, fresh=fresh)
 
     def _sign_in(self, user: Any, *, mfa: bool, factors: Iterable[str] | None, fresh: bool) -> None:
-        flask_id = str(user.get_id())
-        token = make_session(self.application, user, factors) if mfa else None
+        fields = {"_user_id": str(user.get_id()), "_fresh": fresh}
+        if mfa:
+            held = {door.KEY: {"s": make_session(self.application, user, factors)}, **fields}
+        else:
+            held = give_password(self.application, user, fields)
         with self.session_transaction() as session:
-            session["_user_id"] = flask_id
-            session["_fresh"] = fresh
-            if token is not None:
-                session[door.KEY] = {"s": token}
+            session.update(held)
 
 
 @contextmanager
@@ -90,6 +92,16 @@ def _pushed(app: Flask) -> Iterator[State]:
     else:
         with app.app_context():
             yield _state_of(app)
+
+
+def give_password(app: Flask, user: Any, fields: dict[str, Any]) -> dict[str, Any]:
+    """What a browser's session holds after `login_user`: signed in, or held by a challenge."""
+    with _pushed(app) as here:
+        begun = sign_in.begin(context(), here.describe(user), method=Method.PASSWORD, parked=fields)
+        if isinstance(begun, sign_in.Finished):
+            return {door.KEY: {"s": begun.token}, **fields}
+        assert isinstance(begun, sign_in.Begun)  # noqa: S101
+        return {door.KEY: {"c": begun.token}, **({} if here.settings.mfa_guard else fields)}
 
 
 def make_session(app: Flask, user: Any, factors: Iterable[str] | None = None) -> str:
@@ -185,8 +197,8 @@ def otp_code(user: Any) -> str:
 
     The step after one that was used already, where the drift allows it.
     """
-    ctx = context()
     account = _state_of().describe(user)
+    ctx = context()
     holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     rows = holding.of(FactorKind.OTP)
     if not rows:

@@ -47,7 +47,7 @@ def overview() -> BaseResponse:
         add_url=url_for("mfa.enroll.choose", next=url_for("mfa.account.overview")),
         passkeys=view.passkeys(),
         add_passkey_url=view.add_passkey_url(),
-        passkey_signals=view.passkey_signals(),
+        signals=view.signals(),
         codes=view.recovery_codes(found) if settings.enable_recovery_code else None,
         devices=view.devices() if settings.enable_mfa_remember_device else None,
         sessions=[view.session(one) for one in found.sessions],

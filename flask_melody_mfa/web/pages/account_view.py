@@ -90,8 +90,11 @@ class View:
         found = passkeys.listed(ctx, account.key) if holding.passkeys else ()
         return [self.passkey(one, removable=removable) for one in found]
 
-    def passkey_signals(self) -> dict[str, Any] | None:
-        """What the browser is told, so that it offers no passkey that is of no more use."""
+    def signals(self) -> dict[str, Any] | None:
+        """What the browser is to know of the account's passkeys, where there may be some."""
+        settings, holding = self._mine.ctx.settings, self._mine.standing.holding
+        if not (settings.allow_passkey_enrollment or holding.passkeys):
+            return None
         return passkeys.signals(self._mine.ctx, self._mine.account)
 
     def add_passkey_url(self) -> str:
