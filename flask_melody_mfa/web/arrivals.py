@@ -33,9 +33,17 @@ class Arrival:
 
 
 def arrived(_app: Any, *, user: Any, **_: Any) -> None:
-    """Flask-Login's `user_logged_in`: hold its fields back. Writes nothing."""
+    """Flask-Login's `user_logged_in`: hold its fields back. Writes nothing.
+
+    Raises `Unavailable` for a user that cannot be known; then nobody is signed in.
+    """
     here = state()
-    account = here.describe(user)
+    try:
+        account = here.describe(user)
+        client = g.pop("_mfa_client", None) or guard.client_of_view()
+    except MfaError:
+        door.sign_out_here()
+        raise
     seen: Seen | None = g.get("_mfa_seen")
     standing = seen.standing if seen is not None else None
     if (
@@ -52,7 +60,7 @@ def arrived(_app: Any, *, user: Any, **_: Any) -> None:
         account=account,
         parked=door.park() if here.settings.mfa_guard else {},
         method=method,
-        client=g.pop("_mfa_client", None) or guard.client_of_view(),
+        client=client,
         next_url=g.pop("_mfa_next", None),
     )
     if first:

@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import Any
 
 from flask import current_app, flash, g, redirect, request, session, url_for
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -66,7 +67,8 @@ def client_of_view() -> str | None:
         if required is not None and required.client:
             return str(required.client)
     if here.hooks.client_for is not None:
-        return here.hooks.client_for(request, None)
+        client = here.ask(here.hooks.client_for, request, None)
+        return None if client is None else str(client)
     return None
 
 
@@ -205,7 +207,7 @@ def by_loader() -> Seen:
         return ANONYMOUS
     vouches = here.hooks.vouches_for
     client = client_of_view()
-    if vouches is not None and vouches(request):
+    if vouches is not None and here.ask(vouches, request):
         return Seen(at=At.SATISFIED, client=client, account=account, by_loader=True)
     step = sessions.would_owe(context(client), account, method=Method.PASSWORD)
     if isinstance(step, gate.Satisfied):
@@ -217,7 +219,11 @@ def current_account(here: State) -> Account | None:
     """The account of Flask-Login's current user; None for nobody."""
     from flask_login import current_user
 
-    user = current_user._get_current_object()
+    try:
+        user = current_user._get_current_object()
+    except SQLAlchemyError as error:
+        log.error("The app's user loader met a database that fails: %s", type(error).__name__)
+        raise Unavailable from None
     if user is None or not getattr(user, "is_authenticated", False):
         return None
     return here.describe(user)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app, has_request_context, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_melody_mfa.core.errors import ConfigError, Unavailable
+from flask_melody_mfa.core.errors import ConfigError, MfaError, Unavailable
 from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
 from flask_melody_mfa.core.types import Account, Event, Instant, Message
@@ -32,6 +32,7 @@ log = logging.getLogger("flask_melody_mfa")
 
 EXTENSION = "melody_mfa"
 CACHED_SESSIONS = 10_000
+LONGEST_KEY = 255
 
 
 @dataclass(slots=True)
@@ -213,30 +214,42 @@ class State:
             self._limits = RedisAddressLimits(uri) if uri else DatabaseAddressLimits()
         return self._limits
 
-    def describe(self, user: Any) -> Account:
-        """The account of a user. Whatever a hook raises closes the gate."""
+    def ask(self, hook: Callable[..., Any], *arguments: Any) -> Any:
+        """What a hook answers. Whatever it raises closes the gate."""
         try:
-            return (self.hooks.describe_user or self.users.describe)(user)
-        except Unavailable:
+            return hook(*arguments)
+        except MfaError:
             raise
         except Exception:
-            log.exception("describe_user failed")
+            log.exception("The hook %s failed", getattr(hook, "__qualname__", hook))
             raise Unavailable from None
+
+    def describe(self, user: Any) -> Account:
+        """The account of a user. Raises `Unavailable` for what is none: nobody is let in by it."""
+        account = self.ask(self.hooks.describe_user or self.users.describe, user)
+        if (
+            not isinstance(account, Account)
+            or not isinstance(account.key, str)
+            or not 0 < len(account.key) <= LONGEST_KEY
+        ):
+            log.error("describe_user must return an Account whose key has 1 to 255 characters")
+            raise Unavailable
+        return account
 
     def load_user(self, key: str) -> Any:
         """The user of a key, or None."""
         if self.hooks.load_user is not None:
-            return self.hooks.load_user(key)
+            return self.ask(self.hooks.load_user, key)
         if self.users.model is None:
             manager = getattr(self.app, "login_manager", None)
             callback = getattr(manager, "_user_callback", None)
-            return callback(key) if callback is not None else None
+            return self.ask(callback, key) if callback is not None else None
         return self.users.load(key)
 
     def find_user(self, login: str) -> Any:
         """The user of a login text, or None."""
         if self.hooks.find_user is not None:
-            return self.hooks.find_user(login)
+            return self.ask(self.hooks.find_user, login)
         return self.users.find(login) if self.users.model is not None else None
 
     def account_of(self, key: str) -> Account | None:
