@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import click
 from flask.cli import with_appcontext
 
+from flask_melody_mfa import cli_inspect
+from flask_melody_mfa.cli_clients import clients_group
+from flask_melody_mfa.cli_common import account_of, failing, show
 from flask_melody_mfa.cli_db import db_group
 from flask_melody_mfa.core.errors import MfaError
-from flask_melody_mfa.core.types import Account, FactorKind
+from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.flows import keys, people
 from flask_melody_mfa.flows import prune as pruning
 from flask_melody_mfa.web.state import context, state
@@ -19,32 +19,6 @@ from flask_melody_mfa.web.state import context, state
 @click.group("mfa")
 def mfa_group() -> None:
     """Multi-factor authentication."""
-
-
-def show(data: Any, as_json: bool) -> None:
-    """Print data for a person or a program."""
-    if as_json:
-        click.echo(json.dumps(data))
-        return
-    for name, value in data.items():
-        click.echo(f"{name}: {value}")
-
-
-def account_of(user: str) -> Account:
-    """The account of a key or a login. Exits with 1 when there is none."""
-    here = state()
-    found = here.account_of(user)
-    if found is None:
-        host_user = here.find_user(user)
-        if host_user is None:
-            raise click.ClickException(f"No user with the key or login {user!r}.")
-        found = here.describe(host_user)
-    return found
-
-
-def failing(error: MfaError) -> click.ClickException:
-    """An error as the command line says it."""
-    return click.ClickException(str(error) or error.code)
 
 
 @mfa_group.command("status")
@@ -132,4 +106,8 @@ def prune(events_days: int | None, as_json: bool) -> None:
     show(pruning.prune(context(actor="cli"), events_days=events_days), as_json)
 
 
+mfa_group.add_command(clients_group)
 mfa_group.add_command(db_group)
+mfa_group.add_command(cli_inspect.explain)
+mfa_group.add_command(cli_inspect.doctor)
+mfa_group.add_command(cli_inspect.routes)

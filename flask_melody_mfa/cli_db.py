@@ -13,7 +13,7 @@ from flask.cli import with_appcontext
 from flask_melody_mfa.store import schema
 from flask_melody_mfa.web.state import state
 
-THROUGH = re.compile(r"schema\.upgrade_in_migration\(op, through=(\d+)\)")
+THROUGH = re.compile(r"schema\.upgrade_in_migration\(op, through=(\d+)(?:, since=\d+)?\)")
 
 
 @click.group("db")
@@ -64,7 +64,7 @@ def revision(directory: str | None, message: str) -> None:
             message,
             head="head",
             imports="from flask_melody_mfa.store import schema",
-            upgrades=f"schema.upgrade_in_migration(op, through={schema.VERSION})",
+            upgrades=f"schema.upgrade_in_migration(op, through={schema.VERSION}, since={last})",
             downgrades=f"schema.downgrade_in_migration(op, to={last})",
         )
     except CommandError as error:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from flask import Blueprint, Flask, after_this_request, has_request_context
@@ -11,16 +13,28 @@ from flask_login import user_logged_in, user_logged_out
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
-from flask_melody_mfa.core.errors import MfaError
+from flask_melody_mfa.core.codes import clean_code
+from flask_melody_mfa.core.errors import InvalidRequest, MfaError
 from flask_melody_mfa.core.settings import Settings
 from flask_melody_mfa.core.types import FactorKind, Method
-from flask_melody_mfa.flows import people, sessions
+from flask_melody_mfa.flows import people, policies, sessions
+from flask_melody_mfa.flows.policies import PolicyResult
 from flask_melody_mfa.store import schema
 from flask_melody_mfa.store.tables import attach
-from flask_melody_mfa.web import arrivals, decorators, deletions, door, guard, notify
-from flask_melody_mfa.web.pages import blueprint
+from flask_melody_mfa.web import (
+    arrivals,
+    decorators,
+    deletions,
+    faces,
+    fresh_sign_in,
+    guard,
+    notify,
+    policy_links,
+)
+from flask_melody_mfa.web.pages import blueprint, passkey
+from flask_melody_mfa.web.passkey_ui import passkey_ui
 from flask_melody_mfa.web.state import EXTENSION, Hooks, State, context, state
-from flask_melody_mfa.web.users import Users, password_checker, unwrap
+from flask_melody_mfa.web.users import Users
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -57,7 +71,7 @@ class MelodyMFA:
                 "MFA_SECRET_KEYS is not set; secrets are sealed with keys from SECRET_KEY. "
                 "Set it, so that changing SECRET_KEY cannot lock anyone out."
             )
-        app.extensions[EXTENSION] = State(
+        app.extensions[EXTENSION] = here = State(
             app=app,
             db=db,
             hooks=self._hooks,
@@ -72,10 +86,20 @@ class MelodyMFA:
         schema.mark_created(db.metadata)
         deletions.watch(db, user_model)
         app.register_blueprint(blueprint(settings.mfa_url_prefix))
-        app.url_value_preprocessors.setdefault(None, []).insert(0, guard.observe)
-        app.before_request_funcs.setdefault(None, []).insert(0, decorators.at_the_door)
-        app.context_processor(lambda: {"mfa_status": decorators.mfa_status})
-        app.register_error_handler(MfaError, guard.fault)
+        faces.register(app, settings)
+        if settings.related_origins:
+            app.add_url_rule(
+                "/.well-known/webauthn", "mfa.related_origins", passkey.related_origins
+            )
+        app.jinja_env.globals["mfa_passkey"] = passkey_ui
+        app.url_value_preprocessors.setdefault(None, []).insert(
+            0, partial(fresh_sign_in.observe, here)
+        )
+        app.before_request_funcs.setdefault(None, []).insert(
+            0, partial(decorators.at_the_door, here)
+        )
+        app.jinja_env.globals.setdefault("mfa_status", decorators.mfa_status)
+        app.register_error_handler(MfaError, guard.answer)
         user_logged_in.connect(arrivals.arrived, app, weak=False)
         user_logged_out.connect(arrivals.departed, app, weak=False)
 
@@ -107,9 +131,18 @@ class MelodyMFA:
         return account.active and isinstance(step, gate.Satisfied)
 
     def verify(self, user: Any, code: str, *, factor: str | None = None) -> bool:
-        """Judge a second proof without a browser, with the same counters and single use."""
-        kind = FactorKind(factor) if factor is not None else None
-        return people.verify(context(), state().describe(user), code, factor=kind)
+        """Judge a second proof without a browser, with the same counters and single use.
+
+        Only an authenticator has a code that nobody sent: `factor` is `otp`. Raises `Locked`,
+        `Throttled`, `Unavailable`; where a view does not catch them, they are answered as such.
+        """
+        if factor not in (None, FactorKind.OTP):
+            raise ValueError("factor: otp; the codes of the others are sent by a challenge")
+        try:
+            plain = clean_code(code)
+        except InvalidRequest:
+            return False
+        return people.verify(context(), state().describe(user), plain)
 
     # Views
 
@@ -125,7 +158,9 @@ class MelodyMFA:
         """`@mfa_required` for every view of a blueprint."""
         asked = decorators.requirement(factors, max_age, client, phishing_resistant)
         self._required[blueprint.name] = asked
-        blueprint.before_request(lambda: decorators.enforce(asked))
+        # The guard finds the client; a view's own comes before the blueprint's.
+        here = replace(asked, client=None)
+        blueprint.before_request(lambda: decorators.enforce(here))
 
     def exempt(self, target: Any) -> Any:
         """Let the guard leave a view, a blueprint or an endpoint alone."""
@@ -136,6 +171,36 @@ class MelodyMFA:
         else:
             self._exempt_views.add(target)
         return target
+
+    # Policies
+
+    def url_for_policy(
+        self,
+        name: str,
+        *,
+        redirect_uri: str,
+        client_id: str | None = None,
+        state: str | None = None,
+        locale: str | None = None,
+    ) -> str:
+        """Where to send a user for `reset_mfa`, `manage_recovery_code`, `manage_passkey` or
+        `manage_device`.
+
+        `redirect_uri`: where the user comes back to: one that is registered for the client, or
+        without a client a path of this app. A path within a request; outside of one it begins
+        with `MFA_BASE_URL`. Raises `ValueError` for what the page would refuse.
+        """
+        return policy_links.url(
+            name, redirect_uri=redirect_uri, client_id=client_id, state=state, locale=locale
+        )
+
+    def read_policy_result(self, token: str, max_age: int = 300) -> PolicyResult | None:
+        """How a visit ended; None for a token that is not ours, or older than `max_age` seconds.
+
+        Compare `state` and `user_key` with what belongs to the session at hand: a token says what
+        happened, not who brings it.
+        """
+        return policies.read_result(context(), token, max_age=max_age)
 
     # Life cycle
 
@@ -191,63 +256,120 @@ class MelodyMFA:
 
     # Hooks
 
-    def check_password_of(self, user: Any, password: str) -> bool | None:
-        """Whether a password is right; None where the app has no way to tell."""
-        hook = self._hooks.check_password
-        if hook is not None:
-            return bool(hook(unwrap(user), password))
-        check = password_checker(unwrap(user))
-        return None if check is None else bool(check(password))
-
     def describe_user(self, hook: H) -> H:
-        """Hook: user → `Account`."""
+        """Hook: user → `Account`.
+
+        Default: the primary key as text, and the model's `email`, `phone` or `phone_number`, `name`
+        or `username`, `locale`, `is_active`; the address counts as verified where `email_verified`,
+        `email_verified_at`, `email_confirmed_at` or `confirmed` says so.
+        """
         self._hooks.describe_user = hook
         return hook
 
     def load_user(self, hook: H) -> H:
-        """Hook: key → user or None."""
+        """Hook: key → user or None.
+
+        Default: `user_model` by primary key; without a model, Flask-Login's user loader.
+        """
         self._hooks.load_user = hook
         return hook
 
     def find_user(self, hook: H) -> H:
-        """Hook: login text → user or None."""
+        """Hook: login text → user or None.
+
+        Default: `user_model` by `email`, then `username`, as the database compares them.
+        """
         self._hooks.find_user = hook
         return hook
 
     def check_password(self, hook: H) -> H:
-        """Hook: (user, password) → bool."""
+        """Hook: (user, password) → bool.
+
+        Default: the model's `check_password` or `verify_password`.
+        """
         self._hooks.check_password = hook
         return hook
 
     def send_mail(self, hook: H) -> H:
-        """Hook: sends a rendered mail (`to`, `subject`, `text`, `html`)."""
+        """Hook: sends a rendered mail (`to`, `subject`, `text`, `html`).
+
+        Default: Flask-Mail, with a timeout and verified TLS.
+        """
         self._hooks.send_mail = hook
         return hook
 
     def send_sms(self, hook: H) -> H:
-        """Hook: sends a rendered SMS (`to`, `text`)."""
+        """Hook: sends a rendered SMS (`to`, `text`).
+
+        Default: the provider of `MFA_SMS_PROVIDER`.
+        """
         self._hooks.send_sms = hook
         return hook
 
     def client_for(self, hook: H) -> H:
-        """Hook: (request, account) → client id or None."""
+        """Hook: (request, account) → client id or None, where a view names no client of its own.
+
+        Default: no client; the app's own settings apply.
+        """
         self._hooks.client_for = hook
         return hook
 
     def is_admin(self, hook: H) -> H:
-        """Hook: user → bool."""
+        """Hook: user → bool, whether this is an admin.
+
+        Default: nobody is, and the admin panel answers 404.
+        """
         self._hooks.is_admin = hook
         return hook
 
     def vouches_for(self, hook: H) -> H:
-        """Hook: request → bool, for users of Flask-Login's request loader only."""
+        """Hook: request → bool, for users of Flask-Login's request loader only: this credential
+        (an API key, mutual TLS) needs no MFA.
+
+        Default: no credential does.
+        """
         self._hooks.vouches_for = hook
         return hook
 
+    def issue_token(self, hook: H) -> H:
+        """Hook: (user, client, proofs) → what an embedded sign-in ends in, JSON-able.
+
+        Default: it ends in Flask-Login's session.
+        """
+        self._hooks.issue_token = hook
+        return hook
+
+    def identify_token(self, hook: H) -> H:
+        """Hook: request → the user whose token it carries, or None.
+
+        Default: Flask-Login's cookie says who manages an account through the embedded API.
+        """
+        self._hooks.identify_token = hook
+        return hook
+
+    def set_password_url(self, hook: H) -> H:
+        """Hook: user → URL of the page where a new password is set, for after a recovery code.
+
+        Default: the page says that the password is unchanged.
+        """
+        self._hooks.set_password_url = hook
+        return hook
+
+    def list_users(self, hook: H) -> H:
+        """Hook: (query, cursor) → (users, next cursor or None), for the API and the panel.
+
+        Default: `user_model`, searched by email, name and key.
+        """
+        self._hooks.list_users = hook
+        return hook
+
     def deliver_later(self, hook: H) -> H:
-        """Hook: takes a job (a callable) to run in the background."""
+        """Hook: takes a job (a callable) to run in the background.
+
+        Default: a bounded pool of threads in each process.
+        """
         self._hooks.deliver_later = hook
         return hook
 
 
-__all__ = ["MelodyMFA", "door"]
+__all__ = ["MelodyMFA"]

@@ -15,6 +15,7 @@ from tests.databases import KINDS, Kind, absent, database
 
 CHECK = re.compile(r"[A-Z]\d\d")
 LAST_REFERENCE = 374
+MISSING = range(221, 233)
 
 CHROMIUM = (
     "--no-sandbox",
@@ -27,8 +28,13 @@ CHROMIUM = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a marker that names no check and no reference case."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--check T05` runs the tests that hold a check."""
+    parser.addoption("--check", action="append", metavar="ID", help="run the tests of a check")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse a marker that names no check and no reference case; pick what was asked for."""
     wrong: list[str] = []
     for item in items:
         for mark in item.iter_markers("check"):
@@ -41,10 +47,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 wrong.append(f"{item.nodeid}: reference{numbers} (1 to {LAST_REFERENCE})")
     if wrong:
         raise pytest.UsageError("\n".join(wrong))
+    asked = set(config.getoption("check") or ())
+    if asked:
+        held = {
+            item: {one for mark in item.iter_markers("check") for one in mark.args}
+            for item in items
+        }
+        config.hook.pytest_deselected(items=[item for item in items if not asked & held[item]])
+        items[:] = [item for item in items if asked & held[item]]
 
 
 def _is_reference(number: object) -> bool:
-    return type(number) is int and 1 <= number <= LAST_REFERENCE
+    return type(number) is int and 1 <= number <= LAST_REFERENCE and number not in MISSING
 
 
 @pytest.fixture
@@ -86,9 +100,12 @@ def mariadb_url(new_database: Callable[[Kind], str]) -> str:
     return new_database("mariadb")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A running Chromium, a Playwright `Browser`. Make a context of your own in it."""
+    """A running Chromium, a Playwright `Browser`. Make a context of your own in it.
+
+    For one module: while Playwright runs, `asyncio.run` (async views) is refused in its thread.
+    """
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         absent("no chromium on the PATH")

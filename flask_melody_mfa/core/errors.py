@@ -3,22 +3,30 @@
     MfaError
     ├── ConfigError            the settings are wrong; lists every problem
     ├── InvalidRequest         400 invalid_request
-    │   └── UnsupportedDestination   unsupported_destination
+    │   ├── UnsupportedDestination   unsupported_destination
+    │   └── InvalidClient      a client's settings cannot take effect; says why
     ├── CsrfFailed             400 csrf_failed
     ├── NotAuthenticated       401 not_authenticated
+    │   └── TokenRefused       no access token; with RFC 6749's own error
     ├── MfaRequired            401 mfa_required
     ├── WrongProof             401 invalid_code
+    │   └── InvalidPasskey     invalid_passkey
     ├── StepUpRequired         403 step_up_required
     ├── NobodyCan              403 stuck
     ├── Forbidden              403 forbidden
+    │   └── ClientDisabled     a client that is switched off
     ├── NotFound               404 not_found
     │   └── NotConfigured      not_configured
+    ├── MethodNotAllowed       405 method_not_allowed
     ├── Conflict               409 conflict
     ├── ChallengeOver          410 challenge_over
+    ├── TooLarge               413 too_large
+    ├── UnsupportedType        415 unsupported_media_type
     ├── TooMany
     │   ├── Locked             429 locked
     │   └── Throttled          429 throttled
     └── Unavailable            503 unavailable
+        ├── UnknownClient      a client that nobody declared, or whose settings cannot be read
         ├── CannotOpen         a sealed secret cannot be opened
         ├── NotDelivered       a message was not accepted by its provider
         └── HostBlocks         the host holds uncommitted writes that ours would wait for
@@ -64,6 +72,14 @@ class UnsupportedDestination(InvalidRequest):
     code = "unsupported_destination"
 
 
+class InvalidClient(InvalidRequest):
+    """What a client says cannot take effect. `problems`: field → whole sentences."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        self.problems = dict(problems)
+        super().__init__(dict.fromkeys(problems, "invalid"))
+
+
 class CsrfFailed(MfaError):
     """A form or JSON post without its CSRF token."""
 
@@ -76,6 +92,14 @@ class NotAuthenticated(MfaError):
 
     code = "not_authenticated"
     status = 401
+
+
+class TokenRefused(NotAuthenticated):
+    """A token request that is refused. `error`: the name that RFC 6749 §5.2 has for it."""
+
+    def __init__(self, error: str) -> None:
+        self.error = error
+        super().__init__(self.code)
 
 
 class MfaRequired(MfaError):
@@ -97,6 +121,12 @@ class WrongProof(MfaError):
     def __init__(self, hint: str | None = None) -> None:
         self.hint = hint
         super().__init__(self.code)
+
+
+class InvalidPasskey(WrongProof):
+    """A WebAuthn answer that does not hold, whatever is wrong with it: one answer for all."""
+
+    code = "invalid_passkey"
 
 
 class StepUpRequired(MfaError):
@@ -124,6 +154,10 @@ class Forbidden(MfaError):
     status = 403
 
 
+class ClientDisabled(Forbidden):
+    """The client is switched off: its gate lets nobody in, and its credentials are dead."""
+
+
 class NotFound(MfaError):
     """Not there, or not yours."""
 
@@ -135,6 +169,31 @@ class NotConfigured(NotFound):
     """Needs a hook or a setting that this app does not have."""
 
     code = "not_configured"
+
+
+class MethodNotAllowed(MfaError):
+    """The address is right, the method is not. `allowed`: those that are."""
+
+    code = "method_not_allowed"
+    status = 405
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        self.allowed = tuple(allowed)
+        super().__init__(self.code)
+
+
+class TooLarge(MfaError):
+    """A body of more bytes than anything here needs."""
+
+    code = "too_large"
+    status = 413
+
+
+class UnsupportedType(MfaError):
+    """A body of another type than the operation reads."""
+
+    code = "unsupported_media_type"
+    status = 415
 
 
 class Conflict(MfaError):
@@ -177,6 +236,10 @@ class Unavailable(MfaError):
     """Something that we need is down; nothing was granted."""
 
     retry_after: int = 5
+
+
+class UnknownClient(Unavailable):
+    """A view or hook names a client that is not there, or whose settings cannot be read."""
 
 
 class CannotOpen(Unavailable):

@@ -32,7 +32,7 @@ from flask_melody_mfa.core.facts import (
     Stuck,
     in_order,
 )
-from flask_melody_mfa.core.step_up import level_of, step_up
+from flask_melody_mfa.core.step_up import is_recovery_session, level_of, step_up
 from flask_melody_mfa.core.types import FactorKind, Method
 
 __all__ = [
@@ -51,6 +51,8 @@ __all__ = [
     "backup_stands_for",
     "decide",
     "explain",
+    "in_order",
+    "is_recovery_session",
     "level_of",
     "next_step",
     "step_up",

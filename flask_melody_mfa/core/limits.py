@@ -20,6 +20,9 @@ FAILING_NOTICE_AT = 3
 NOTICE_PAUSE: Instant = DAY
 REPLACED_ADDRESS_KEPT: Instant = 30 * DAY
 
+SIGN_IN_WINDOW: Instant = 15 * MINUTE
+"""In which `MFA_SIGN_IN_THRESHOLD` failures of one login text are allowed."""
+
 ADDRESS_FAILURES = 30
 ADDRESS_FAILURES_WINDOW: Instant = 10 * MINUTE
 ADDRESS_MESSAGES = 20
@@ -33,6 +36,18 @@ SKEW: Instant = MINUTE
 in the future of another."""
 
 OTP_CREDENTIALS = 5
+PASSKEYS = 20
+
+CEREMONY: Instant = 5 * MINUTE
+"""Life of a WebAuthn challenge (Level 3 §15.1 recommends five to ten minutes)."""
+ADDRESS_CEREMONIES = 300
+ADDRESS_CEREMONIES_WINDOW: Instant = 10 * MINUTE
+"""Ceremonies that one address may begin without signing in: each view of a login form is one."""
+
+POLICY_VISIT: Instant = 30 * MINUTE
+"""How long a visit to a policy page may take; what it changes asks for a fresh proof besides."""
+POLICY_STATE = 512
+"""Characters of the `state` that an application gets back."""
 
 
 def lock_length(level: int) -> Instant:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
@@ -58,6 +59,15 @@ def origin(value: Any) -> str:
     if parts.port in (None, _PORTS[parts.scheme]):
         return f"{parts.scheme}://{shown_host}"
     return f"{parts.scheme}://{shown_host}:{parts.port}"
+
+
+def outside(domain: str, listed: Iterable[str]) -> tuple[str, ...]:
+    """Those of some origins that neither are at a domain nor below it."""
+    return tuple(
+        origin
+        for origin in listed
+        if not f".{urlsplit(origin).hostname or ''}".endswith(f".{domain}")
+    )
 
 
 def is_plain(address: str) -> bool:

@@ -127,14 +127,13 @@ def check_app(values: Mapping[str, Any], config: Mapping[str, Any], *, debug: bo
                     "except on loopback or in debug"
                 )
     relying_party = values["MFA_RP_ID"]
-    for origin in values["MFA_ORIGINS"] if relying_party else ():
-        host = urlsplit(origin).hostname or ""
-        if host != relying_party and not host.endswith(f".{relying_party}"):
-            problems.append(
-                "MFA_RP_ID is not the domain, or a parent of it, of every origin in MFA_ORIGINS "
-                "(or of MFA_BASE_URL); make them agree"
-            )
-            break
+    foreign = origins.outside(relying_party, values["MFA_ORIGINS"]) if relying_party else ()
+    if foreign and len(foreign) == len(values["MFA_ORIGINS"]):
+        # Others may lie elsewhere: they are told to browsers as related ones.
+        problems.append(
+            "MFA_RP_ID is not the domain, or a parent of it, of any origin in MFA_ORIGINS (or of "
+            "MFA_BASE_URL); make them agree"
+        )
     provider = values["MFA_SMS_PROVIDER"]
     if provider == "console" and not debug:
         problems.append(

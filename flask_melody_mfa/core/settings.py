@@ -17,14 +17,24 @@ from flask_melody_mfa.core.setting_names import name_problem
 from flask_melody_mfa.core.setting_types import BadValue, shown
 from flask_melody_mfa.core.types import FactorKind, Instant
 
-__all__ = ["DECLARED", "Late", "Setting", "Settings", "Source", "late_problems"]
+__all__ = [
+    "CLIENT_ID",
+    "DECLARED",
+    "Late",
+    "Setting",
+    "Settings",
+    "Source",
+    "late_problems",
+    "senderless",
+    "without_sender",
+]
 
 Source = Literal["default", "app", "client code", "client database"]
 """Where an effective value came from."""
 
 Late = tuple[tuple[str, ...], tuple[str, ...], tuple[FactorKind, ...]]
 
-_CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+CLIENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +180,20 @@ class Settings:
         """The same, with this list enforced: what `late_problems` left of it."""
         return dataclasses.replace(self, enforce_one_mfa_enrollment=tuple(factors))
 
+    @property
+    def related_origins(self) -> tuple[str, ...]:
+        """Origins on other domains that may use our passkeys (WebAuthn Level 3 §5.11).
+
+        Those of `MFA_ORIGINS` and of clients that are declared in code.
+        """
+        if self.mfa_rp_id is None:
+            return ()
+        listed = [*self.mfa_origins]
+        for said in self.mfa_clients.values():
+            lower = {str(name).lower(): value for name, value in said.items()}
+            listed += lower.get("origins", ())
+        return tuple(dict.fromkeys(origins.outside(self.mfa_rp_id, listed)))
+
     def source_of(self, name: str) -> Source:
         """Where the effective value of a setting came from; `KeyError` for an unknown name."""
         return self.sources[name.upper()]
@@ -197,20 +221,26 @@ def late_problems(settings: Settings, *, mail_sender: bool, sms_sender: bool) ->
     required factor without a sender is a problem; an enforceable one is left out with a warning,
     unless nothing would remain. Clients are looked at too.
     """
+    without = senderless(mail_sender=mail_sender, sms_sender=sms_sender)
+    problems: list[str] = []
+    warnings: list[str] = []
+    left = without_sender("", settings, without, problems, warnings)
+    for client, overrides in settings.mfa_clients.items():
+        effective = settings.for_client(overrides)
+        if _asked(effective) != _asked(settings):
+            where = f"MFA_CLIENTS[{client!r}]: "
+            without_sender(where, effective, without, problems, warnings)
+    return tuple(problems), tuple(warnings), left
+
+
+def senderless(*, mail_sender: bool, sms_sender: bool) -> dict[FactorKind, str]:
+    """The factors that have no sender, each with its remedy."""
     without: dict[FactorKind, str] = {}
     if not mail_sender:
         without[FactorKind.EMAIL] = "set MAIL_DEFAULT_SENDER or MFA_MAIL_SENDER, or @mfa.send_mail"
     if not sms_sender:
         without[FactorKind.SMS] = "set MFA_SMS_PROVIDER or @mfa.send_sms"
-    problems: list[str] = []
-    warnings: list[str] = []
-    left = _without_sender("", settings, without, problems, warnings)
-    for client, overrides in settings.mfa_clients.items():
-        effective = settings.for_client(overrides)
-        if _asked(effective) != _asked(settings):
-            where = f"MFA_CLIENTS[{client!r}]: "
-            _without_sender(where, effective, without, problems, warnings)
-    return tuple(problems), tuple(warnings), left
+    return without
 
 
 def _asked(settings: Settings) -> tuple[object, ...]:
@@ -221,7 +251,7 @@ def _asked(settings: Settings) -> tuple[object, ...]:
     )
 
 
-def _without_sender(
+def without_sender(
     where: str,
     settings: Settings,
     without: Mapping[FactorKind, str],
@@ -258,7 +288,7 @@ def _read_clients(
     """`MFA_CLIENTS`, checked whole and frozen; values stay as given, so that they read again."""
     kept: dict[str, Mapping[str, Any]] = {}
     for client, overrides in values["MFA_CLIENTS"].items():
-        if not isinstance(client, str) or not _CLIENT_ID.fullmatch(client):
+        if not isinstance(client, str) or not CLIENT_ID.fullmatch(client):
             problems.append(
                 f"MFA_CLIENTS has the client id {shown(client)}; use letters, digits, '.', '_' and "
                 "'-', at most 64"

@@ -38,6 +38,7 @@ def step_up(
     phishing_resistant: bool = False,
     fresh: frozenset[FactorKind] = frozenset(),
     password_fresh: bool = False,
+    or_recovery_code: bool = False,
 ) -> StepUp:
     """What a sensitive act still asks of a session whose gate is satisfied.
 
@@ -45,12 +46,16 @@ def step_up(
     `fresh`: proven recently enough, as the caller measures it; without backups, remembered
     devices and the codes of set-ups. `password_fresh`: the same of the password, for an account
     that holds nothing. `facts.proven` tells a recovery session, which gets no step-up.
+    `or_recovery_code`: one that was spent for this act will do too, and in a recovery session
+    nothing else does; then it is among `fresh`.
     """
     held = held_kinds(facts)
-    if RECOVERY_CODE in facts.proven or (
-        facts.method == Method.RECOVERY_CODE and not held & facts.proven
-    ):
-        return Stuck(reason="recovery_session")
+    codes_do = or_recovery_code and settings.enable_recovery_code
+    if codes_do and RECOVERY_CODE in fresh:
+        return Satisfied()
+    code = (RECOVERY_CODE,) if codes_do and facts.recovery_codes > 0 else ()
+    if is_recovery_session(facts):
+        return Prove(factors=(), alternatives=code) if code else Stuck(reason="recovery_session")
     level = level_of(held)
     highest = frozenset(kind for kind in held if LEVELS[kind] == level)
     wanted = frozenset({PASSKEY}) if phishing_resistant else frozenset(factors or ())
@@ -58,12 +63,12 @@ def step_up(
     if accepted & fresh:
         return Satisfied()
     if accepted:
-        return prove_one(facts, accepted)
+        return prove_one(facts, accepted, code)
     # Nothing held, or nothing of what is wanted: what there is, and then the set-up.
     if not held and not password_fresh:
         return NeedPassword()
     if highest and not highest & fresh:
-        return prove_one(facts, highest)
+        return prove_one(facts, highest, code)
     if not wanted:
         return Satisfied()
     allowed = facts.available | ({PASSKEY} if settings.allow_passkey_enrollment else set())
@@ -71,12 +76,21 @@ def step_up(
     return SetUp(factors=offered) if offered else Stuck(reason="cannot_set_up")
 
 
+def is_recovery_session(facts: Facts) -> bool:
+    """Whether a recovery code stood for MFA here, or for the whole sign-in."""
+    return RECOVERY_CODE in facts.proven or (
+        facts.method == Method.RECOVERY_CODE and not held_kinds(facts) & facts.proven
+    )
+
+
 def held_kinds(facts: Facts) -> frozenset[FactorKind]:
     """Everything held that counts for a step-up."""
     return frozenset(in_order(facts.enrolled)) | ({PASSKEY} if facts.passkeys > 0 else set())
 
 
-def prove_one(facts: Facts, kinds: frozenset[FactorKind]) -> Prove | Stuck:
+def prove_one(
+    facts: Facts, kinds: frozenset[FactorKind], alternatives: tuple[str, ...] = ()
+) -> Prove | Stuck:
     """A fresh proof of any usable one; a weaker one never does instead."""
     usable = tuple(
         kind
@@ -84,4 +98,6 @@ def prove_one(facts: Facts, kinds: frozenset[FactorKind]) -> Prove | Stuck:
         if kind in kinds
         and (kind is PASSKEY or (kind in facts.available and kind not in facts.disabled))
     )
-    return Prove(factors=usable) if usable else Stuck(reason="cannot_prove")
+    if not usable and not alternatives:
+        return Stuck(reason="cannot_prove")
+    return Prove(factors=usable, alternatives=alternatives)

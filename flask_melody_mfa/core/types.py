@@ -117,12 +117,14 @@ class Prompt:
 class Accepted:
     """A proof that holds. It counts once the flow has made its claim in the database.
 
-    `last_step`: claim the authenticator's time step (RFC 6238 §5.2); None: claim the kept code.
+    `last_step`: claim the authenticator's time step (RFC 6238 §5.2). `recovery_code`: claim this
+    one, in its canonical form. Neither: claim the kept code.
     """
 
     kind: FactorKind
     credential_id: str | None = None
     last_step: int | None = None
+    recovery_code: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,17 +133,27 @@ class Proof:
 
     `setup`: by the code that confirmed an enrollment (never a later proof, T07).
     `backup`: by an email code that stood in for another factor.
+    `device`: the id of the remembered device that stood in for the factor; else None.
     """
 
     kind: FactorKind
     at: Instant
     setup: bool = False
     backup: bool = False
+    device: str | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """A proof of the factor itself: nothing stood in for it."""
+        return not self.backup and self.device is None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happened and is recorded; `detail` never holds a secret."""
+    """Something that happened and is recorded; `detail` never holds a secret.
+
+    `id`: of the row that records it.
+    """
 
     type: str
     user_key: str | None
@@ -152,3 +164,4 @@ class Event:
     user_agent: str | None = None
     outcome: str = "ok"
     detail: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""

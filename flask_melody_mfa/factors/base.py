@@ -27,6 +27,7 @@ class Env:
     `subject`: the id of the challenge or enrollment that its codes are bound to.
     `digest(purpose, *parts)`: keyed HMAC-SHA256, 32 bytes, the key never leaving the server.
     `origin_host`: the host name of `MFA_BASE_URL`, for the last line of an SMS; None if unset.
+    `origins`: where passkeys may be used. `held`: what the account holds of a factor already.
     """
 
     settings: Settings
@@ -34,6 +35,8 @@ class Env:
     subject: str
     digest: Callable[..., bytes]
     origin_host: str | None = None
+    origins: tuple[str, ...] = ()
+    held: Sequence[Credential] = ()
     locale: str | None = None
 
 

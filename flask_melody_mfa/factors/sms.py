@@ -68,6 +68,15 @@ def canonical(text: str, countries: Sequence[str]) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.E164)
 
 
+def readable(number: str) -> str:
+    """A number in E.164 as people write it, in groups: `+44 7400 123456`."""
+    try:
+        parsed = phonenumbers.parse(number)
+    except NumberParseException:
+        return number
+    return phonenumbers.format_number(parsed, PhoneNumberFormat.INTERNATIONAL)
+
+
 class SmsFactor:
     """A code sent to a number."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
@@ -29,11 +29,25 @@ ENROLL = "enroll"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Goal:
-    """What a step-up was asked for; `put_off`: the set-up was left for later."""
+    """What a challenge is for, beyond its purpose.
+
+    `factors`, `phishing_resistant`: what a step-up was asked for. `put_off`: the set-up was left
+    for later. `remember`: this device is to be remembered, `device`: it was before, under that
+    id. `replaces`: the id of the credential in whose place another is set up.
+    `visit`: the id of the policy visit that a step-up opens; `recovery_code`: whether a recovery
+    code will do for it `too`, or `only` that. `at_once`: a proof that was given for it allows what
+    is to be set up, before anything else is asked.
+    """
 
     factors: frozenset[FactorKind] = frozenset()
     phishing_resistant: bool = False
     put_off: bool = False
+    remember: bool = False
+    device: str | None = None
+    replaces: str | None = None
+    visit: str | None = None
+    recovery_code: Literal["too", "only"] | None = None
+    at_once: bool = False
 
     def to_text(self) -> str:
         return json.dumps(
@@ -41,6 +55,12 @@ class Goal:
                 "factors": sorted(kind.value for kind in self.factors),
                 "phishing_resistant": self.phishing_resistant,
                 "put_off": self.put_off,
+                "remember": self.remember,
+                "device": self.device,
+                "replaces": self.replaces,
+                "visit": self.visit,
+                "recovery_code": self.recovery_code,
+                "at_once": self.at_once,
             }
         )
 
@@ -51,6 +71,12 @@ class Goal:
             factors=frozenset(FactorKind(kind) for kind in data.get("factors", ())),
             phishing_resistant=bool(data.get("phishing_resistant")),
             put_off=bool(data.get("put_off")),
+            remember=bool(data.get("remember")),
+            device=data.get("device"),
+            replaces=data.get("replaces"),
+            visit=data.get("visit"),
+            recovery_code=data.get("recovery_code"),
+            at_once=bool(data.get("at_once")),
         )
 
 
@@ -69,23 +95,32 @@ class Challenge:
 
     @property
     def parked(self) -> dict[str, Any]:
-        """Flask-Login's session fields, held until the gate is satisfied."""
+        """Flask-Login's session fields, and what else `web/door.py` holds until all is proven."""
         fields: dict[str, Any] = json.loads(self.row.parked)
         return fields
 
 
 def proofs_to_text(proofs: Iterable[Proof]) -> str:
-    """Proofs as they are stored."""
+    """Proofs as they are stored. `store/devices.py` looks for the id of a device in this text."""
     return json.dumps(
-        [[proof.kind.value, proof.at, int(proof.setup), int(proof.backup)] for proof in proofs]
+        [
+            [proof.kind.value, proof.at, int(proof.setup), int(proof.backup), proof.device]
+            for proof in proofs
+        ]
     )
 
 
 def proofs_from_text(text: str) -> tuple[Proof, ...]:
     """Stored proofs."""
     return tuple(
-        Proof(kind=FactorKind(kind), at=at, setup=bool(setup), backup=bool(backup))
-        for kind, at, setup, backup in json.loads(text)
+        Proof(
+            kind=FactorKind(kind),
+            at=at,
+            setup=bool(setup),
+            backup=bool(backup),
+            device=device[0] if device else None,
+        )
+        for kind, at, setup, backup, *device in json.loads(text)
     )
 
 
@@ -94,7 +129,8 @@ def with_proof(proofs: tuple[Proof, ...], new: Proof) -> tuple[Proof, ...]:
     rest = tuple(
         old
         for old in proofs
-        if (old.kind, old.setup, old.backup) != (new.kind, new.setup, new.backup)
+        if (old.kind, old.setup, old.backup, old.device)
+        != (new.kind, new.setup, new.backup, new.device)
     )
     return (*rest, new)
 
@@ -124,12 +160,15 @@ def gate_facts(
         enrolled=enrolled,
         disabled=holding.disabled & enrolled,
         must_set_up=holding.must_set_up,
+        passkeys=holding.passkeys,
+        recovery_codes=holding.recovery_codes,
         available=frozenset(available),
         email_verified=bool(
             ctx.can_mail and account is not None and account.email and account.email_verified
         ),
-        proven=frozenset(proof.kind for proof in proofs if not proof.backup),
+        proven=frozenset(proof.kind for proof in proofs if proof.is_own),
         backed_up=frozenset(proof.kind for proof in proofs if proof.backup),
+        device=frozenset(proof.kind for proof in proofs if proof.device is not None),
         grace=required_from is not None and ctx.now < required_from,
     )
 
@@ -141,30 +180,62 @@ def is_recent(ctx: Context, at: Instant, seconds: int) -> bool:
 
 def owed(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
     """What this challenge still owes."""
-    row = challenge.row
-    if challenge.purpose == STEP_UP:
-        return gate.step_up(
-            ctx.settings,
-            gate_facts(ctx, account, challenge.holding, method=row.method),
-            factors=challenge.goal.factors or None,
-            phishing_resistant=challenge.goal.phishing_resistant,
-            fresh=frozenset(
-                proof.kind for proof in challenge.proofs if not proof.backup and not proof.setup
-            ),
-            password_fresh=True,  # it was, when the step-up was opened
-        )
-    if challenge.purpose == ENROLL:
-        kinds = tuple(
-            kind
-            for kind in FactorKind
-            if kind in gate_facts(ctx, account, challenge.holding, method=row.method).available
-        )
-        return gate.Satisfied() if challenge.proofs else gate.SetUp(factors=kinds, may_skip=True)
-    facts = gate_facts(ctx, account, challenge.holding, method=row.method, proofs=challenge.proofs)
+    match challenge.purpose:
+        case "step_up":
+            return owed_to_step_up(ctx, account, challenge)
+        case "enroll":
+            return owed_to_enroll(ctx, account, challenge)
+    facts = gate_facts(
+        ctx, account, challenge.holding, method=challenge.row.method, proofs=challenge.proofs
+    )
+    if challenge.goal.at_once:
+        held = facts.enrolled | ({FactorKind.PASSKEY} if facts.passkeys else set())
+        step = gate.next_step(ctx.settings, replace(facts, proven=facts.proven | held))
+        if isinstance(step, gate.SetUp):
+            return step
     step = gate.next_step(ctx.settings, facts)
     if challenge.goal.put_off and isinstance(step, gate.SetUp) and step.may_skip:
         return gate.Satisfied()
     return step
+
+
+def owed_to_step_up(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
+    """What a step-up still owes. Whether its session may have one was asked when it was opened."""
+    goal = challenge.goal
+    facts = gate_facts(ctx, account, challenge.holding, method=Method.PASSWORD)
+    if goal.recovery_code == "only":
+        facts = replace(facts, proven=frozenset({FactorKind.RECOVERY_CODE}))
+    return gate.step_up(
+        ctx.settings,
+        facts,
+        factors=goal.factors or None,
+        phishing_resistant=goal.phishing_resistant,
+        fresh=frozenset(
+            proof.kind for proof in challenge.proofs if proof.is_own and not proof.setup
+        ),
+        password_fresh=True,  # it was, when the step-up was opened
+        or_recovery_code=goal.recovery_code is not None,
+    )
+
+
+def owed_to_enroll(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:
+    """What can be set up in an enrollment: one thing, which ends it."""
+    if challenge.proofs:
+        return gate.Satisfied()
+    goal, holding = challenge.goal, challenge.holding
+    available = set(gate_facts(ctx, account, holding, method=challenge.row.method).available)
+    if ctx.settings.allow_passkey_enrollment:
+        available.add(FactorKind.PASSKEY)
+    # A code or number that is lost is replaced by one of its kind; a passkey by any of these.
+    lost = {row.kind for row in holding.credentials if row.id == goal.replaces}
+    kinds = tuple(kind for kind in FactorKind if kind in available and (not lost or kind in lost))
+    return gate.SetUp(factors=kinds, may_skip=True)
+
+
+def preferred(step: gate.Prove, holding: Holding) -> FactorKind | None:
+    """Of several factors the one used last, else the first in order; None where none is asked."""
+    used = {FactorKind(row.kind): row.last_used_at or 0 for row in holding.credentials}
+    return max(step.factors, key=lambda kind: used.get(kind, 0), default=None)
 
 
 def read_challenge(session: Session, row: ChallengeRow) -> Challenge:
@@ -186,7 +257,25 @@ def load(ctx: Context, token: str) -> Challenge:
             raise ChallengeOver
         return read_challenge(session, row)
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
+
+
+def earned(session: Session, challenge: Challenge, now: Instant) -> tuple[Proof, ...]:
+    """What a challenge proved for its session.
+
+    A recovery code that was spent for a policy opens that visit, and is no proof of anything else.
+    Raises `ChallengeOver` where the visit is over.
+    """
+    if challenge.purpose != STEP_UP:
+        return challenge.proofs
+    codes = tuple(p for p in challenge.proofs if p.kind is FactorKind.RECOVERY_CODE)
+    if codes:
+        visit = session.get(ChallengeRow, challenge.goal.visit or "")
+        if visit is None or not challenges.change(
+            session, visit, now, proofs=proofs_to_text(codes)
+        ):
+            raise ChallengeOver
+    return tuple(p for p in challenge.proofs if p.kind is not FactorKind.RECOVERY_CODE)
 
 
 def effective_method(ctx: Context, method: str, began_at: Instant) -> str:

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core import limits
+from flask_melody_mfa.core.codes import new_id
 from flask_melody_mfa.core.settings import Settings
-from flask_melody_mfa.core.types import Account, Event, FactorKind, Instant, Message
+from flask_melody_mfa.core.types import (
+    Account,
+    Credential,
+    Event,
+    FactorKind,
+    Instant,
+    Message,
+)
 from flask_melody_mfa.factors.base import Env, Factor
 from flask_melody_mfa.store import counters
 from flask_melody_mfa.store.database import Store
-from flask_melody_mfa.store.vault import Vault
+from flask_melody_mfa.store.vault import Vault, load_vault
+
+__all__ = [
+    "AddressLimits",
+    "Context",
+    "DatabaseAddressLimits",
+    "NoAddressLimits",
+    "Store",
+    "Vault",
+    "load_vault",
+]
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -55,12 +73,32 @@ class DatabaseAddressLimits:
         return counters.left_until(session, name, ctx.now, limit)
 
 
+class NoAddressLimits:
+    """For a backend that speaks for many people from one address: nothing is counted by it.
+
+    The limits of account, destination and app hold as for everyone.
+    """
+
+    def count(
+        self, ctx: Context, session: Session, what: str, limit: int, window: Instant
+    ) -> Instant:
+        del ctx, session, what, limit, window
+        return 0
+
+    def left_until(
+        self, ctx: Context, session: Session, what: str, limit: int, window: Instant
+    ) -> Instant:
+        del ctx, session, what, limit, window
+        return 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What a flow may use.
 
     `deliver(message)` hands a code to its provider now and raises `NotDelivered`.
-    `tell(account, events)` is called after commit: signals, notices, cache.
+    `tell(account, events)` is called after commit: signals, notices, cache. `origins`: where
+    passkeys may be used, the app's and the client's own.
     """
 
     settings: Settings
@@ -76,11 +114,12 @@ class Context:
     user_agent: str | None = None
     locale: str | None = None
     origin_host: str | None = None
+    origins: tuple[str, ...] = ()
     can_mail: bool = False
     can_sms: bool = False
     actor: str = "user"
 
-    def env(self, subject: str) -> Env:
+    def env(self, subject: str, *, held: Sequence[Credential] = ()) -> Env:
         """What a factor may know."""
         return Env(
             settings=self.settings,
@@ -88,6 +127,8 @@ class Context:
             subject=subject,
             digest=self.vault.hasher.digest,
             origin_host=self.origin_host,
+            origins=self.origins,
+            held=held,
             locale=self.locale,
         )
 
@@ -105,4 +146,5 @@ class Context:
             user_agent=self.user_agent,
             outcome=outcome,
             detail=detail,
+            id=new_id(self.now),
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
@@ -23,11 +25,11 @@ from flask_melody_mfa.core.types import (
     Prompt,
     Proof,
 )
-from flask_melody_mfa.flows import messages, tries
+from flask_melody_mfa.flows import changes, messages, tries
 from flask_melody_mfa.flows.challenge import ENROLL, Challenge, owed, with_proof
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import Finished, advance
-from flask_melody_mfa.store import accounts, challenges
+from flask_melody_mfa.store import accounts, challenges, credentials, statements
 from flask_melody_mfa.store.log import record
 from flask_melody_mfa.store.tables import CredentialRow
 
@@ -141,10 +143,19 @@ def keep(
             raise Conflict
         if new.destination is not None and not challenges.claim_code(session, row, ctx.now):
             raise WrongProof
-        add(ctx, session, account, challenge.holding, new)
-        challenges.refund(session, row)
         events = [ctx.event("factor_enrolled", account.key, factor=new.kind.value)]
-        proofs = with_proof(challenge.proofs, Proof(kind=new.kind, at=ctx.now, setup=True))
+        holding = challenge.holding
+        lost = challenge.goal.replaces
+        if lost is not None and not replaces_its_kind(holding, lost):
+            events.append(take_away(ctx, session, account.key, lost))
+            holding = replace(
+                holding, credentials=tuple(r for r in holding.credentials if r.id != lost)
+            )
+        add(ctx, session, account, holding, new)
+        challenges.refund(session, row)
+        events += changes.follow(ctx, session, account.key, reason="factor_enrolled", but=(row.id,))
+        still = tuple(proof for proof in challenge.proofs if proof.device is None)
+        proofs = with_proof(still, Proof(kind=new.kind, at=ctx.now, setup=True))
         finished, more = advance(ctx, session, account, challenge, proofs)
         events.extend(more)
         record(session, events)
@@ -153,6 +164,22 @@ def keep(
     finished, events = ctx.store.run(work)
     ctx.tell(account, events)
     return finished
+
+
+def take_away(ctx: Context, session: Session, user_key: str, credential_id: str) -> Event:
+    """Delete the credential or passkey that another replaces. Raises `Conflict` if it is gone."""
+    kind = credentials.remove_one(session, user_key, credential_id)
+    if kind is None:
+        raise Conflict
+    # The mail about what was set up tells of the replacement, too.
+    return ctx.event("factor_removed", user_key, factor=kind.value, replaced=True, notify=False)
+
+
+def replaces_its_kind(holding: accounts.Holding, credential_id: str) -> bool:
+    """Whether a credential is an address or number: a new one always takes the place of the old."""
+    return any(
+        row.id == credential_id and row.kind != FactorKind.OTP for row in holding.credentials
+    )
 
 
 def add(
@@ -179,8 +206,7 @@ def add(
         if new.kind is FactorKind.EMAIL and address and address != new.destination:
             session.add(ctx.vault.seal_address(address, account.key, ctx.now))
         session.execute(delete(CredentialRow).where(CredentialRow.id == old.id))
-    session.add(ctx.vault.seal_credential(new, account.key, ctx.now))
-    session.flush()
+    statements.add(session, ctx.vault.seal_credential(new, account.key, ctx.now))
     accounts.free_factor(session, account.key, [new.kind])
     if new.kind in holding.must_set_up:
         rest = holding.must_set_up - {new.kind}

@@ -10,11 +10,28 @@ from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.flows.context import Context
-from flask_melody_mfa.store.accounts import rows_changed
 from flask_melody_mfa.store.log import record
-from flask_melody_mfa.store.tables import Address, ChallengeRow, CredentialRow, Key
+from flask_melody_mfa.store.statements import rows_changed
+from flask_melody_mfa.store.tables import (
+    Address,
+    ChallengeRow,
+    CredentialRow,
+    EmbeddedSession,
+    Key,
+    NoticeRow,
+)
 
 BATCH = 200
+
+SEALED: tuple[Any, ...] = (
+    Key,
+    CredentialRow,
+    Address,
+    ChallengeRow,
+    EmbeddedSession,
+    NoticeRow,
+)
+"""The tables with a column `sealed` and the id of its key."""
 
 
 def status(ctx: Context) -> dict[str, int]:
@@ -22,7 +39,7 @@ def status(ctx: Context) -> dict[str, int]:
 
     def work(session: Session) -> dict[str, int]:
         counts = dict.fromkeys(ctx.vault.sealer.key_ids, 0)
-        for table in (Key, CredentialRow, Address, ChallengeRow):
+        for table in SEALED:
             column: Any = table.key_id
             rows = session.execute(
                 select(column, func.count()).where(column.is_not(None)).group_by(column)
@@ -31,7 +48,7 @@ def status(ctx: Context) -> dict[str, int]:
                 counts[key_id] = counts.get(key_id, 0) + number
         return counts
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def rotate(ctx: Context) -> int:
@@ -41,14 +58,9 @@ def rotate(ctx: Context) -> int:
     that another process changed meanwhile is left to the next round. Raises `CannotOpen`.
     """
     changed = 0
-    for table, name in (
-        (Key, "mfa_key"),
-        (CredentialRow, "mfa_credential"),
-        (Address, "mfa_address"),
-        (ChallengeRow, "mfa_challenge"),
-    ):
+    for table in SEALED:
         while True:
-            done = ctx.store.run(batch(ctx, table, name))
+            done = ctx.store.run(batch(ctx, table))
             changed += done
             if not done:
                 break
@@ -59,7 +71,7 @@ def rotate(ctx: Context) -> int:
     return changed
 
 
-def batch(ctx: Context, table: Any, name: str) -> Callable[[Session], int]:
+def batch(ctx: Context, table: Any) -> Callable[[Session], int]:
     """The work of one transaction: some rows of one table."""
     sealer = ctx.vault.sealer
 
@@ -75,8 +87,8 @@ def batch(ctx: Context, table: Any, name: str) -> Callable[[Session], int]:
             .limit(BATCH)
         ).all()
         for row in rows:
-            user = getattr(row, "user_key", "")
-            bound = {"table": name, "column": "sealed", "row": row.id, "user": user}
+            user = getattr(row, "user_key", "") or ""
+            bound = {"table": table.__tablename__, "column": "sealed", "row": row.id, "user": user}
             plain = sealer.open(row.sealed, key_id=row.key_id, **bound)
             rows_changed(
                 session,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from flask_melody_mfa.core import limits, otp
+from flask_melody_mfa.core import otp
 from flask_melody_mfa.core.codes import clean_code, clean_name
 from flask_melody_mfa.core.errors import Conflict, MfaError, NotConfigured, WrongProof
 from flask_melody_mfa.core.types import (
@@ -18,25 +18,36 @@ from flask_melody_mfa.core.types import (
     FactorKind,
     NewCredential,
 )
-from flask_melody_mfa.flows import tries
+from flask_melody_mfa.flows import addresses, changes, devices, tries
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.enroll import add
-from flask_melody_mfa.store import accounts, challenges, credentials, sessions
+from flask_melody_mfa.store import accounts, challenges, credentials, recovery_codes, sessions
 from flask_melody_mfa.store.log import record
-from flask_melody_mfa.store.tables import CredentialRow, SessionRow
-
-ENROLLABLE = (FactorKind.OTP, FactorKind.EMAIL, FactorKind.SMS)
+from flask_melody_mfa.store.tables import Passkey, SessionRow
 
 
 def password_changed(ctx: Context, account: Account, *, but: str | None = None) -> None:
     """A new password ends what was begun with the old: challenges, and other sessions."""
+    end_all(ctx, account, reason="password", but=but)
+
+
+def deactivated(ctx: Context, account: Account) -> None:
+    """The host lets this account in no more: what it has begun, proven and remembered ends."""
+    end_all(ctx, account, reason="deactivated")
+
+
+def end_all(ctx: Context, account: Account, *, reason: str, but: str | None = None) -> None:
+    """End devices, challenges and sessions of an account; `but`: the id of the one that stays."""
 
     def work(session: Session) -> tuple[Event, ...]:
         challenges.end_all(session, account.key, ctx.now)
+        events = devices.end_all(ctx, session, account.key, reason=reason)
         ended = sessions.end_all(session, account.key, ctx.now, but=but)
-        events = (ctx.event("sessions_ended", account.key, count=ended, reason="password"),)
-        record(session, events if ended else ())
-        return events if ended else ()
+        if ended:
+            event = ctx.event("sessions_ended", account.key, count=ended, reason=reason)
+            events = (*events, event)
+        record(session, events)
+        return events
 
     ctx.tell(account, ctx.store.run(work))
 
@@ -55,34 +66,43 @@ def reset(
 ) -> None:
     """Take factors away, with their secrets; without `factors`, everything.
 
-    Sessions and pending challenges end in both cases: what they proved is gone.
+    Passkeys and recovery codes may be among them. Devices, sessions and pending challenges end
+    in both cases: what they proved is gone.
     """
-    kinds = ENROLLABLE if factors is None else tuple(FactorKind(kind) for kind in factors)
+    kinds = tuple(FactorKind) if factors is None else tuple(FactorKind(kind) for kind in factors)
 
     def work(session: Session) -> tuple[Event, ...]:
-        holding = accounts.read_holding(session, account.key)
-        if not holding.known:
+        if not accounts.change_version(session, account.key):
             return ()
-        accounts.claim_version(session, holding)
-        accounts.free_factor(session, account.key, kinds)
+        accounts.free_factor(session, account.key, list(kinds))
         challenges.end_all(session, account.key, ctx.now)
-        credentials.remove(session, account.key, kinds)
-        sessions.end_all(session, account.key, ctx.now)
+        take_away(ctx, session, account.key, kinds)
         if factors is None:
             accounts.unlock(session, account.key)
             accounts.set_must_set_up(session, account.key, ())
+        named = [] if factors is None else sorted(kind.value for kind in kinds)
         events = (
-            ctx.event(
-                "factor_reset",
-                account.key,
-                factors=sorted(kind.value for kind in kinds),
-                reason=reason,
-            ),
+            ctx.event("factor_reset", account.key, factors=named, reason=reason),
+            *changes.follow(ctx, session, account.key, reason="factor_reset"),
         )
+        sessions.end_all(session, account.key, ctx.now)
         record(session, events)
         return events
 
     ctx.tell(account, ctx.store.run(work))
+
+
+def take_away(ctx: Context, session: Session, user_key: str, kinds: Collection[FactorKind]) -> None:
+    """Delete what an account holds of some kinds, as part of a reset; the version is claimed."""
+    if FactorKind.EMAIL in kinds:
+        rows = credentials.of_user(session, user_key)
+        addresses.keep(ctx, session, user_key, rows)
+    credentials.remove(session, user_key, list(kinds))
+    if FactorKind.PASSKEY in kinds:
+        session.execute(delete(Passkey).where(Passkey.user_key == user_key))
+    if FactorKind.RECOVERY_CODE in kinds:
+        recovery_codes.void(session, user_key)
+    accounts.free_factor(session, user_key, list(kinds))
 
 
 def unlock(ctx: Context, account: Account) -> bool:
@@ -129,7 +149,10 @@ def adopt_otp(
             raise Conflict
         new = NewCredential(kind=FactorKind.OTP, secret=plain, name=name)
         add(ctx, session, account, holding, new)
-        events = (ctx.event("factor_enrolled", account.key, factor="otp", adopted=True),)
+        events = (
+            ctx.event("factor_enrolled", account.key, factor="otp", adopted=True),
+            *changes.follow(ctx, session, account.key, reason="factor_enrolled"),
+        )
         record(session, events)
         return events
 
@@ -147,7 +170,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
         raise NotConfigured
     if not account.active:
         return False
-    holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     tries.check_lock(ctx, holding)
     held = [ctx.vault.open_credential(row) for row in holding.of(kind)]
     if not held or kind in holding.disabled:
@@ -182,33 +205,9 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
     return True
 
 
-def notice_addresses(ctx: Context, account: Account) -> tuple[str, ...]:
-    """Every verified address that we know of a user, and those replaced lately."""
-
-    def work(session: Session) -> tuple[str, ...]:
-        found: list[str] = []
-        if account.email and account.email_verified:
-            found.append(account.email)
-        rows = session.scalars(
-            select(CredentialRow).where(
-                CredentialRow.user_key == account.key,
-                CredentialRow.kind == FactorKind.EMAIL.value,
-            )
-        )
-        found.extend(ctx.vault.open_credential(row).destination or "" for row in rows)
-        since = ctx.now - limits.REPLACED_ADDRESS_KEPT
-        found.extend(
-            ctx.vault.open_address(row)
-            for row in credentials.replaced_addresses(session, account.key, since)
-        )
-        return tuple(dict.fromkeys(address for address in found if address))
-
-    return ctx.store.run(work)
-
-
 def status(ctx: Context, account: Account) -> dict[str, Any]:
     """What the operator may know of an account; never a secret, destinations masked."""
-    from_store = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    from_store = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     locked = from_store.locked_until
     return {
         "user_key": account.key,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core import gate
@@ -13,21 +17,36 @@ from flask_melody_mfa.core.errors import (
     NobodyCan,
     WrongProof,
 )
+from flask_melody_mfa.core.passkeys import AcceptedPasskey
 from flask_melody_mfa.core.types import (
+    FACTOR_ORDER,
     Accepted,
     Account,
     Answer,
     Credential,
     Event,
     FactorKind,
+    Kept,
+    Method,
     Proof,
 )
-from flask_melody_mfa.flows import messages, tries
-from flask_melody_mfa.flows.challenge import Challenge, gate_facts, owed, with_proof
+from flask_melody_mfa.flows import ceremonies, messages, recovery, tries
+from flask_melody_mfa.flows.challenge import (
+    Challenge,
+    gate_facts,
+    owed,
+    preferred,
+    with_proof,
+)
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import Finished, advance
-from flask_melody_mfa.store import challenges, credentials
+from flask_melody_mfa.store import challenges, credentials, recovery_codes
 from flask_melody_mfa.store.log import record
+
+SENT = (FactorKind.EMAIL, FactorKind.SMS)
+"""The factors whose codes we send."""
+TICKED = frozenset({"1", "on", "true", "yes"})
+"""What a ticked box is sent as."""
 
 
 def wanted(ctx: Context, account: Account, challenge: Challenge) -> gate.Prove:
@@ -67,11 +86,13 @@ def backed_up_by(ctx: Context, account: Account, challenge: Challenge) -> Factor
 
 def allowed(step: gate.Prove, kind: FactorKind) -> bool:
     """Whether this factor may be proven (or may stand in) now."""
-    return kind in step.factors or is_backup(step, kind)
+    return kind in step.factors or kind in step.alternatives or is_backup(step, kind)
 
 
 def held(ctx: Context, challenge: Challenge, kind: FactorKind) -> tuple[Credential, ...]:
     """The opened credentials of a factor. Raises `CannotOpen`."""
+    if kind is FactorKind.PASSKEY:
+        return ceremonies.held(ctx, challenge.row.user_key)
     return tuple(ctx.vault.open_credential(row) for row in challenge.holding.of(kind))
 
 
@@ -95,6 +116,24 @@ def send(ctx: Context, account: Account, challenge: Challenge, kind: FactorKind)
     messages.send_code(ctx, account, challenge.row, kind, prompt)
 
 
+def send_preferred(ctx: Context, account: Account, challenge: Challenge, step: gate.Prove) -> None:
+    """Send the code that is asked for first, where it is one that is sent. Raises as `send`."""
+    kind = preferred(step, challenge.holding)
+    if kind in SENT:
+        send(ctx, account, challenge, kind)
+
+
+def start_passkey(ctx: Context, account: Account, challenge: Challenge) -> Mapping[str, Any]:
+    """Options for proving a passkey. Raises `Conflict`, `NobodyCan`, `Locked`, `Forbidden`."""
+    if not account.active:
+        raise Forbidden
+    step = wanted(ctx, account, challenge)
+    if not allowed(step, FactorKind.PASSKEY):
+        raise Conflict
+    tries.check_lock(ctx, challenge.holding)
+    return ceremonies.begin_proof(ctx, account, challenge.row.id)
+
+
 def prove(
     ctx: Context, account: Account, challenge: Challenge, kind: FactorKind, answer: Answer
 ) -> Finished | None:
@@ -111,12 +150,16 @@ def prove(
         raise Conflict
     row = challenge.row
     credentials_held = held(ctx, challenge, kind)
-    kept = ctx.vault.open_kept(row) if row.code_kind == kind.value else {}
+    kept: Kept = ctx.vault.open_kept(row) if row.code_kind == kind.value else {}
     tries.charge(ctx, account.key, kind, row)
     try:
+        if kind is FactorKind.PASSKEY:
+            kept = ceremonies.spend_proof(ctx, account.key, row.id, answer)
         accepted = ctx.factors[kind].finish_proof(ctx.env(row.id), credentials_held, kept, answer)
-        finished = accept(ctx, account, challenge, step, accepted)
-    except WrongProof:
+        wished = with_wish(challenge, step, kind, answer)
+        finished = accept(ctx, account, wished, step, accepted)
+    except WrongProof as error:
+        ceremonies.tell_of_clone(ctx, account, error)
         over = tries.fail(ctx, account, kind, row)
         if over.challenge:
             raise tries.LastTry(locked=over.locked) from None
@@ -132,6 +175,21 @@ def prove(
     return finished
 
 
+def may_wish(step: gate.Prove, kind: FactorKind) -> bool:
+    """Whether `remember_device` is asked beside this proof: what stands in earns nothing."""
+    return kind is not FactorKind.RECOVERY_CODE and not is_backup(step, kind)
+
+
+def with_wish(
+    challenge: Challenge, step: gate.Prove, kind: FactorKind, answer: Answer
+) -> Challenge:
+    """The challenge, with what `remember_device` says where it was asked."""
+    if not may_wish(step, kind):
+        return challenge
+    goal = replace(challenge.goal, remember=answer.get("remember_device") in TICKED)
+    return replace(challenge, goal=goal)
+
+
 def accept(
     ctx: Context, account: Account, challenge: Challenge, step: gate.Prove, accepted: Accepted
 ) -> Finished | None:
@@ -140,6 +198,7 @@ def accept(
     backup = is_backup(step, kind)
 
     def work(session: Session) -> tuple[Finished | None, tuple[Event, ...]]:
+        # The account's row first, as everything else does that touches it and its codes.
         tries.settle(session, account.key, kind, challenge.row)
         claim(ctx, session, account, challenge, accepted)
         stood_for = backed_up_by(ctx, account, challenge) if backup else None
@@ -147,6 +206,8 @@ def accept(
         events = [ctx.event("proof_accepted", account.key, factor=kind.value, backup=backup)]
         if backup:
             events.append(ctx.event("email_backup_used", account.key, factor=proof.kind.value))
+        if kind is FactorKind.RECOVERY_CODE:
+            events.append(recovery.note_use(ctx, session, account.key, "mfa"))
         proofs = with_proof(challenge.proofs, proof)
         finished, more = advance(ctx, session, account, challenge, proofs)
         events.extend(more)
@@ -162,6 +223,14 @@ def claim(
     ctx: Context, session: Session, account: Account, challenge: Challenge, accepted: Accepted
 ) -> None:
     """Spend what the proof was made of. Raises `WrongProof` when it was spent already."""
+    if isinstance(accepted, AcceptedPasskey):
+        ceremonies.claim(ctx, session, account.key, accepted, vouched=is_vouched_for(challenge))
+        return
+    if accepted.recovery_code is not None:
+        code_hash = ctx.vault.recovery_code_hash(account.key, accepted.recovery_code)
+        if not recovery_codes.spend(session, account.key, code_hash, ctx.now):
+            raise WrongProof
+        return
     if accepted.last_step is not None:
         if accepted.credential_id is None or not credentials.claim_step(
             session, account.key, accepted.credential_id, accepted.last_step, ctx.now
@@ -174,3 +243,10 @@ def claim(
         session, account.key, accepted.credential_id, ctx.now
     ):
         raise WrongProof
+
+
+def is_vouched_for(challenge: Challenge) -> bool:
+    """Whether something beside a passkey proved in this challenge who it is."""
+    if challenge.row.method in (Method.PASSWORD, Method.EXTERNAL):
+        return True
+    return any(proof.is_own and proof.kind in FACTOR_ORDER for proof in challenge.proofs)

@@ -8,19 +8,21 @@ from sqlalchemy.orm import Session
 from flask_melody_mfa.core.limits import REPLACED_ADDRESS_KEPT
 from flask_melody_mfa.core.types import DAY, Instant
 from flask_melody_mfa.flows.context import Context
-from flask_melody_mfa.store import counters
-from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store import clients, counters, devices, passkeys
+from flask_melody_mfa.store.statements import rows_changed
 from flask_melody_mfa.store.tables import Address, ChallengeRow, EventRow, SessionRow
 
 CHALLENGES_KEPT: Instant = DAY
 SESSIONS_KEPT: Instant = 90 * DAY
+DEVICES_KEPT: Instant = 30 * DAY
 EVENTS_KEPT: Instant = 400 * DAY
 
 
 def prune(ctx: Context, *, events_days: int | None = None) -> dict[str, int]:
-    """Delete ended challenges after a day, dead sessions, counters, and old events.
+    """Delete ended challenges after a day, dead sessions, ceremonies, counters, and old events.
 
-    A session is dead when it ended, or was not used for 90 days. Returns rows per table.
+    A session is dead when it ended, or was not used for 90 days. Remembered devices go 30 days
+    after they expired or were revoked. Returns rows per table.
     """
     kept = EVENTS_KEPT if events_days is None else events_days * DAY
 
@@ -40,7 +42,10 @@ def prune(ctx: Context, *, events_days: int | None = None) -> dict[str, int]:
                     )
                 ),
             ),
+            "mfa_device": devices.prune(session, ctx.now, DEVICES_KEPT),
+            "mfa_ceremony": passkeys.prune(session, ctx.now),
             "mfa_counter": counters.prune(session, ctx.now),
+            **clients.prune(session, ctx.now),
             "mfa_address": rows_changed(
                 session,
                 delete(Address).where(Address.replaced_at < ctx.now - REPLACED_ADDRESS_KEPT),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -12,6 +12,7 @@ from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.codes import new_id, new_token
 from flask_melody_mfa.core.errors import ChallengeOver, NotAuthenticated
 from flask_melody_mfa.core.types import SECOND, Account, Event, Proof
+from flask_melody_mfa.flows import devices
 from flask_melody_mfa.flows.challenge import (
     ENROLL,
     RAISE,
@@ -19,6 +20,7 @@ from flask_melody_mfa.flows.challenge import (
     STEP_UP,
     Challenge,
     Goal,
+    earned,
     gate_facts,
     owed,
     parked_from,
@@ -27,18 +29,25 @@ from flask_melody_mfa.flows.challenge import (
     with_proof,
 )
 from flask_melody_mfa.flows.context import Context
+from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.store import accounts, challenges, sessions
+from flask_melody_mfa.store.accounts import Holding
 from flask_melody_mfa.store.log import plain, record
+from flask_melody_mfa.store.statements import add
 from flask_melody_mfa.store.tables import ChallengeRow, SessionRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """Something is owed: the browser gets the token of a challenge."""
+    """Something is owed: the browser gets the token of a challenge.
+
+    `device`: the token that replaces the one of its remembered device, if that was used up.
+    """
 
     token: str = field(repr=False)
     challenge: Challenge
     step: gate.StepUp
+    device: devices.Issued | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +55,16 @@ class Finished:
     """Nothing is owed (any more).
 
     `token`: of the new session, or None where an existing session was raised.
-    `parked`: Flask-Login's fields to put back.
+    `parked`: Flask-Login's fields to put back. `device`: the browser's new device token.
+    `standing`: where the session stands now.
     """
 
     token: str | None = field(repr=False)
     parked: Mapping[str, Any] = field(default_factory=dict, repr=False)
     next_url: str | None = None
     purpose: str = SIGN_IN
+    device: devices.Issued | None = None
+    standing: Standing | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +80,14 @@ def begin(
     parked: Mapping[str, Any],
     next_url: str | None = None,
     replaces: str | None = None,
+    device_token: str | None = None,
+    proofs: tuple[Proof, ...] = (),
 ) -> Begun | Finished | Refused:
     """Answer a `login_user`: a session when nothing is owed, else a challenge.
 
+    `proofs`: what was proven in place of the password.
     `replaces`: the token of a challenge in the same browser that this sign-in puts aside.
+    `device_token`: that of the browser's remembered device; used up where a proof is owed.
     """
     token = new_token()
 
@@ -83,23 +99,42 @@ def begin(
         holding = accounts.read_holding(session, account.key)
         if not holding.known:
             accounts.ensure_user(session, account.key, ctx.now)
-        facts = gate_facts(ctx, account, holding, method=method)
-        step = gate.next_step(ctx.settings, facts)
+        step = gate.next_step(ctx.settings, gate_facts(ctx, account, holding, method=method))
         if isinstance(step, gate.SignIn):
             return Refused(), ()
+        cover = devices.Cover()
+        if (
+            device_token is not None
+            and isinstance(step, gate.Prove)
+            and ctx.settings.enable_mfa_remember_device
+        ):
+            cover = devices.cover(ctx, session, holding, device_token)
+            facts = gate_facts(ctx, account, holding, method=method, proofs=cover.proofs)
+            step = gate.next_step(ctx.settings, facts)
+        proven = (*proofs, *cover.proofs)
         if isinstance(step, gate.Satisfied):
-            add_session(ctx, session, account.key, method, token, ())
-            events = (ctx.event("signed_in", account.key, method=method),)
+            made = add_session(ctx, session, account.key, method, token, proven)
+            signed_in = ctx.event("signed_in", account.key, method=method, device=cover.device_id)
+            events = (*cover.events, signed_in)
             record(session, events)
-            return Finished(token=token, parked=parked, next_url=next_url), events
+            finished = Finished(
+                token=token,
+                parked=parked,
+                next_url=next_url,
+                device=cover.issued,
+                standing=satisfied(made, holding, proven),
+            )
+            return finished, events
+        goal = Goal(device=cover.device_id)
         row = new_row(ctx, account.key, SIGN_IN, method, token, next_url)
         row.parked = parked_from(parked)
-        session.add(row)
-        session.flush()
-        events = (ctx.event("challenge_started", account.key, method=method),)
+        row.proofs = proofs_to_text(proven)
+        row.goal = goal.to_text()
+        add(session, row)
+        events = (*cover.events, ctx.event("challenge_started", account.key, method=method))
         record(session, events)
-        challenge = Challenge(row=row, holding=holding)
-        return Begun(token=token, challenge=challenge, step=step), events
+        challenge = Challenge(row=row, holding=holding, proofs=proven, goal=goal)
+        return Begun(token=token, challenge=challenge, step=step, device=cover.issued), events
 
     outcome, events = ctx.store.run(work)
     ctx.tell(account, events)
@@ -135,8 +170,7 @@ def begin_on_session(
         step = owed(ctx, account, challenge)
         if isinstance(step, gate.SignIn):
             return Refused(), ()
-        session.add(row)
-        session.flush()
+        add(session, row)
         events = (ctx.event("challenge_started", account.key, method=method, purpose=purpose),)
         record(session, events)
         return Begun(token=token, challenge=challenge, step=step), events
@@ -188,8 +222,7 @@ def add_session(
         address=plain(ctx.address, 64),
         user_agent=plain(ctx.user_agent),
     )
-    session.add(row)
-    session.flush()
+    add(session, row)
     return row
 
 
@@ -231,38 +264,65 @@ def advance(
 def finish(
     ctx: Context, session: Session, challenge: Challenge
 ) -> tuple[Finished, tuple[Event, ...]]:
-    """End a satisfied challenge and give its browser what it earned, once."""
+    """End a satisfied challenge and give its browser what it earned, once.
+
+    Raises `ChallengeOver` also where a device that it relied on was revoked meanwhile.
+    """
     row = challenge.row
     if challenge.purpose in (SIGN_IN, RAISE, STEP_UP):
         accounts.forgive_user(session, row.user_key)
-    if not challenges.end(session, row, ctx.now):
+    if not challenges.end(session, row, ctx.now, ChallengeRow.proofs == row.proofs):
         raise ChallengeOver
+    if not devices.are_good(session, challenge.proofs):
+        raise ChallengeOver
+    issued: devices.Issued | None = None
+    events: tuple[Event, ...] = ()
+    if challenge.goal.remember:
+        issued, events = devices.remember(
+            ctx, session, row, challenge.proofs, renews=challenge.goal.device
+        )
     if challenge.purpose == SIGN_IN:
         token = new_token()
-        add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
-        events = (
-            ctx.event(
-                "signed_in",
-                row.user_key,
-                method=row.method,
-                factors=sorted({proof.kind.value for proof in challenge.proofs}),
-                put_off=challenge.goal.put_off,
-            ),
+        made = add_session(ctx, session, row.user_key, row.method, token, challenge.proofs)
+        signed_in = ctx.event(
+            "signed_in",
+            row.user_key,
+            method=row.method,
+            factors=sorted({proof.kind.value for proof in challenge.proofs}),
+            put_off=challenge.goal.put_off,
         )
-        return (
-            Finished(token=token, parked=challenge.parked, next_url=row.next_url),
-            events,
+        finished = Finished(
+            token=token,
+            parked=challenge.parked,
+            next_url=row.next_url,
+            device=issued,
+            standing=satisfied(made, challenge.holding, challenge.proofs),
         )
+        return finished, (signed_in, *events)
     found = session.get(SessionRow, row.session_id)
     if found is None or found.user_key != row.user_key:
         raise NotAuthenticated
     proofs = proofs_from_text(found.proofs)
-    for proof in challenge.proofs:
+    for proof in earned(session, challenge, ctx.now):
         proofs = with_proof(proofs, proof)
     values: dict[str, Any] = {"proofs": proofs_to_text(proofs), "used_at": ctx.now}
     if not sessions.change(session, found, SessionRow.proofs == found.proofs, **values):
         raise ChallengeOver
-    return Finished(token=None, next_url=row.next_url, purpose=challenge.purpose), ()
+    finished = Finished(
+        token=None,
+        next_url=row.next_url,
+        purpose=challenge.purpose,
+        device=issued,
+        standing=satisfied(found, challenge.holding, proofs),
+    )
+    return finished, events
+
+
+def satisfied(row: SessionRow, holding: Holding, proofs: tuple[Proof, ...]) -> Standing:
+    """Where a session stands in which nothing is owed any more."""
+    return Standing(
+        row=row, holding=holding, proofs=proofs, method=row.method, step=gate.Satisfied()
+    )
 
 
 def put_off(ctx: Context, account: Account, challenge: Challenge) -> Finished:
@@ -276,7 +336,7 @@ def put_off(ctx: Context, account: Account, challenge: Challenge) -> Finished:
             row=challenge.row,
             holding=challenge.holding,
             proofs=challenge.proofs,
-            goal=Goal(put_off=True),
+            goal=replace(challenge.goal, put_off=True),
         )
         finished, events = finish(ctx, session, skipped)
         record(session, events)

@@ -8,12 +8,16 @@ from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core import limits
 from flask_melody_mfa.core.errors import ChallengeOver, Locked, Throttled, WrongProof
-from flask_melody_mfa.core.types import Account, Event, FactorKind
+from flask_melody_mfa.core.types import FACTOR_ORDER, Account, Event, FactorKind
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.store import accounts, challenges
 from flask_melody_mfa.store.accounts import Holding
 from flask_melody_mfa.store.log import record
 from flask_melody_mfa.store.tables import ChallengeRow
+
+GUESSED = frozenset(FACTOR_ORDER)
+"""Factors that are disabled after a hundred failures. Nobody guesses a recovery code, or the
+signature of a passkey; to disable them would only shut their owner out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +67,9 @@ def charge(ctx: Context, user_key: str, kind: FactorKind, row: ChallengeRow | No
             else:
                 # Every try is spent, and judged by requests beside this one, or by none (`mend`).
                 raise Locked(limits.seconds(limits.JUDGING))
-        if not accounts.charge_factor(session, user_key, kind, limits.FACTOR_CAP):
+        if kind in GUESSED and not accounts.charge_factor(
+            session, user_key, kind, limits.FACTOR_CAP
+        ):
             raise WrongProof
         if row is not None and not challenges.charge(
             session, row, ctx.now, ctx.settings.mfa_tries_per_code
@@ -126,7 +132,7 @@ def settle(
 
     The account's own count is only set back by a satisfied gate.
     """
-    accounts.refund(session, user_key, kind)
+    accounts.refund_user(session, user_key)
     accounts.forgive_factor(session, user_key, kind)
     if row is not None:
         challenges.refund(session, row)

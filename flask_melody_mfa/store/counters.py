@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.types import Instant
-from flask_melody_mfa.store.accounts import rows_changed
+from flask_melody_mfa.store.statements import execute, rows_changed
 from flask_melody_mfa.store.tables import Counter
 
 
@@ -37,13 +37,25 @@ def count(session: Session, name: str, now: Instant, window: Instant, limit: int
     return min(window, max(1, expires_at - now))
 
 
+def give_back(session: Session, name: str) -> None:
+    """Count one less, of whatever window runs."""
+    session.execute(
+        update(Counter)
+        .where(Counter.name == name, Counter.count > 0)
+        .values(count=Counter.count - 1)
+    )
+
+
+FULL = select(Counter.expires_at).where(
+    Counter.name == bindparam("counter"),
+    Counter.expires_at > bindparam("now"),
+    Counter.count >= bindparam("limit"),
+)
+
+
 def left_until(session: Session, name: str, now: Instant, limit: int) -> Instant:
     """0 while the count is below the limit, else the time until the window ends. Counts nothing."""
-    expires_at = session.scalar(
-        select(Counter.expires_at).where(
-            Counter.name == name, Counter.expires_at > now, Counter.count >= limit
-        )
-    )
+    expires_at = execute(session, FULL, counter=name, now=now, limit=limit).scalar()
     return 0 if expires_at is None else max(1, expires_at - now)
 
 

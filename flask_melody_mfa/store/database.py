@@ -4,7 +4,8 @@
 says that it lost against another transaction, so it must do nothing but talk to the database.
 
 Work that changes several rows of an account takes them in one order, so that no two wait for each
-other in a circle: `mfa_user`, `mfa_factor`, `mfa_challenge`, `mfa_credential`, `mfa_session`.
+other in a circle: `mfa_user`, `mfa_factor`, `mfa_challenge`, `mfa_credential`,
+`mfa_recovery_code`, `mfa_device`, `mfa_session`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from sqlalchemy import create_engine
@@ -130,6 +132,13 @@ class Store:
 
         Raises what `work` raises (after rolling back), `HostBlocks`, or `Unavailable`.
         """
+        return self._patiently(work, commit=True)
+
+    def read(self, work: Callable[[Session], T]) -> T:
+        """Run `work`, which only asks, in one transaction without a commit. Raises as `run`."""
+        return self._patiently(work, commit=False)
+
+    def _patiently(self, work: Callable[[Session], T], *, commit: bool) -> T:
         if not self.shared and self._host_writes():
             log.error(
                 "The app's database session holds uncommitted writes while MFA must write; on "
@@ -140,7 +149,7 @@ class Store:
         began = time.monotonic()
         for attempt in range(TRIES):
             try:
-                return self._once(work)
+                return self._once(work, commit=commit)
             except DBAPIError as error:
                 if _is_missing(error):
                     log.error(
@@ -157,19 +166,25 @@ class Store:
             time.sleep(random.uniform(0.5, 1.5) * PAUSE * 2**attempt)
         raise AssertionError("unreachable")
 
-    def _once(self, work: Callable[[Session], T]) -> T:
-        if not self.shared:
-            with Session(self.engine, expire_on_commit=False, autoflush=False) as session:
-                result = work(session)
-                try:
-                    session.commit()
-                except BaseException:
-                    # Nobody rolls back after a COMMIT that failed, and SQLite leaves the
-                    # transaction open: whoever got this connection next would commit it.
-                    session.invalidate()
-                    raise
-                return result
-        with self._lock, Session(self.engine, expire_on_commit=False, autoflush=False) as session:
+    def _once(self, work: Callable[[Session], T], *, commit: bool) -> T:
+        with (
+            self._lock if self.shared else nullcontext(),
+            Session(self.engine, expire_on_commit=False, autoflush=False) as session,
+        ):
             result = work(session)
-            session.commit()
+            if commit:
+                self._commit(session)
             return result
+
+    def _commit(self, session: Session) -> None:
+        """Commit. A connection whose COMMIT failed is given up, unless it is the host's only one.
+
+        Nobody rolls back after a COMMIT that failed, and SQLite leaves the transaction open:
+        whoever got this connection next would commit it.
+        """
+        try:
+            session.commit()
+        except BaseException:
+            if not self.shared:
+                session.invalidate()
+            raise

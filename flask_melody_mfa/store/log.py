@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Sequence
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.codes import new_id
@@ -19,6 +19,8 @@ def plain(text: str | None, limit: int = PRINTABLE_LIMIT) -> str | None:
     """One line of stored text: control characters and lone surrogates spelled out, cut."""
     if text is None:
         return None
+    if text.isprintable():
+        return text[:limit]
     safe = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text[:limit]
@@ -26,11 +28,14 @@ def plain(text: str | None, limit: int = PRINTABLE_LIMIT) -> str | None:
     return safe[:limit]
 
 
+WRITE = insert(EventRow)
+
+
 def record(session: Session, events: Iterable[Event]) -> None:
     """Write events in the transaction of what they tell."""
     rows = [
         {
-            "id": new_id(event.at),
+            "id": event.id or new_id(event.at),
             "at": event.at,
             "type": event.type,
             "user_key": event.user_key,
@@ -44,4 +49,39 @@ def record(session: Session, events: Iterable[Event]) -> None:
         for event in events
     ]
     if rows:
-        session.execute(insert(EventRow), rows)
+        session.connection().execute(WRITE, rows)
+
+
+def of_user(
+    session: Session, user_key: str, limit: int, *, but: Collection[str] = ()
+) -> Sequence[EventRow]:
+    """The newest events of an account, without those of some types."""
+    return session.scalars(
+        select(EventRow)
+        .where(EventRow.user_key == user_key, EventRow.type.not_in(but))
+        .order_by(EventRow.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def listed(
+    session: Session,
+    *,
+    limit: int,
+    user_key: str | None = None,
+    type_: str | None = None,
+    client: str | None = None,
+    before: str | None = None,
+) -> list[EventRow]:
+    """Events that fit, newest first. `before`: the id of the last one of the page before."""
+    statement = select(EventRow).order_by(EventRow.id.desc()).limit(limit)
+    for column, value in (
+        (EventRow.user_key, user_key),
+        (EventRow.type, type_),
+        (EventRow.client, client),
+    ):
+        if value is not None:
+            statement = statement.where(column == value)
+    if before is not None:
+        statement = statement.where(EventRow.id < before)
+    return list(session.scalars(statement))

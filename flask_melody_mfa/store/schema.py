@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from sqlalchemy import Connection, MetaData, Table, event, insert, inspect, select, update
+from sqlalchemy import Connection, Index, MetaData, Table, event, insert, inspect, select, update
 from sqlalchemy.engine.reflection import Inspector
 from sqlalchemy.types import String
 
@@ -65,12 +65,42 @@ def upgrade(connection: Connection, *, through: int = VERSION) -> None:
         for table in step.sorted_tables:
             if table.name not in there:
                 table.create(connection)
-                continue
-            indexes = {index["name"] for index in inspector.get_indexes(table.name)}
-            for index in table.indexes:
-                if index.name not in indexes:
-                    index.create(connection)
+                there.add(table.name)
+            else:
+                add_indexes(connection, table)
     note_version(connection, through)
+
+
+def add_indexes(connection: Connection, table: Table) -> None:
+    """Make the indexes that a table which is there still lacks."""
+    there = {index["name"] for index in inspect(connection).get_indexes(table.name)}
+    for index in table.indexes:
+        if index.name not in there:
+            index.create(connection)
+
+
+def brought_by(step: int) -> list[Table]:
+    """The tables that step number `step` brings, without those that it only adds indexes to."""
+    earlier = {name for metadata in STEPS[: step - 1] for name in metadata.tables}
+    return [table for table in STEPS[step - 1].sorted_tables if table.name not in earlier]
+
+
+def indexes_added_by(step: int) -> list[Index]:
+    """The indexes that step number `step` adds to tables of earlier steps."""
+    new = {table.name for table in brought_by(step)}
+    earlier = {
+        index.name
+        for metadata in STEPS[: step - 1]
+        for table in metadata.sorted_tables
+        for index in table.indexes
+    }
+    return [
+        index
+        for table in STEPS[step - 1].sorted_tables
+        if table.name not in new
+        for index in sorted(table.indexes, key=lambda index: str(index.name))
+        if index.name not in earlier
+    ]
 
 
 def note_version(connection: Connection, number: int) -> None:
@@ -122,14 +152,22 @@ def is_exact(collation: str | None) -> bool:
     return collation is None or collation.endswith("_bin") or collation == "binary"
 
 
-def upgrade_in_migration(op: Any, *, through: int) -> None:
-    """What a revision of the host's Alembic history calls. `op`: Alembic's operations."""
+def upgrade_in_migration(op: Any, *, through: int, since: int = 0) -> None:
+    """What a revision of the host's Alembic history calls. `op`: Alembic's operations.
+
+    `since`: the last step of the revisions before it, for a script that is only written down.
+    """
     if op.get_context().as_sql:  # nothing can be looked at: write everything down
-        for step in STEPS[:through]:
-            for table in step.sorted_tables:
+        for step in range(since + 1, through + 1):
+            for table in brought_by(step):
                 op.get_context().impl.create_table(table)
+            for index in indexes_added_by(step):
+                op.get_context().impl.create_index(index)
         meta = STEPS[0].tables[META]
-        op.execute(insert(meta).values(name=NAME, value=str(through)))
+        if since:
+            op.execute(update(meta).where(meta.c.name == NAME).values(value=str(through)))
+        else:
+            op.execute(insert(meta).values(name=NAME, value=str(through)))
         return
     upgrade(op.get_bind(), through=through)
 
@@ -138,7 +176,8 @@ def downgrade_in_migration(op: Any, *, to: int) -> None:
     """Take steps back in a migration. A table that holds rows stays: no factor is ever lost."""
     bind = op.get_bind()
     there = set(inspect(bind).get_table_names())
-    tables = [table for step in STEPS[to:] for table in step.sorted_tables if table.name in there]
+    steps = range(to + 1, VERSION + 1)
+    tables = [table for step in steps for table in brought_by(step) if table.name in there]
     kept = [
         table.name
         for table in tables
@@ -147,8 +186,14 @@ def downgrade_in_migration(op: Any, *, to: int) -> None:
     if kept:
         log.warning("These tables hold rows and stay: %s", ", ".join(kept))
         return
+    for index in (index for step in steps for index in indexes_added_by(step)):
+        if index.table is not None and index.table.name in there:
+            index.drop(bind, checkfirst=True)
     for table in reversed(tables):
         table.drop(bind)
+    if to:
+        meta = STEPS[0].tables[META]
+        bind.execute(update(meta).where(meta.c.name == NAME).values(value=str(to)))
 
 
 def mark_created(metadata: MetaData) -> None:

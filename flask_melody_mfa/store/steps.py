@@ -179,5 +179,191 @@ Table(
     **EXACT,
 )
 
-STEPS: tuple[MetaData, ...] = (STEP_1,)
-"""Step n is `STEPS[n - 1]`: the tables that it brings."""
+STEP_2 = MetaData()
+"""Passkeys, recovery codes, remembered devices, clients, embedded sessions, notices."""
+
+
+Table(
+    "mfa_passkey",
+    STEP_2,
+    Column("id", String(32), primary_key=True),
+    Column("user_key", String(255), nullable=False),
+    Column("credential_hash", String(64), nullable=False),
+    Column("credential_id", Text(), nullable=False),
+    Column("public_key", LargeBinary(), nullable=False),
+    Column("sign_count", BigInteger(), nullable=False),
+    Column("transports", String(255), nullable=False),
+    Column("aaguid", String(64)),
+    Column("name", String(64)),
+    Column("backup_eligible", Integer(), nullable=False),
+    Column("backed_up", Integer(), nullable=False),
+    Column("uv_initialized", Integer(), nullable=False),
+    Column("created_at", BigInteger(), nullable=False),
+    Column("last_used_at", BigInteger()),
+    Index("ix_mfa_passkey_credential_hash", "credential_hash", unique=True),
+    Index("ix_mfa_passkey_user_key", "user_key"),
+    **EXACT,
+)
+
+Table(
+    "mfa_passkey_user",
+    STEP_2,
+    Column("user_key", String(255), primary_key=True),
+    Column("handle", String(88), nullable=False),
+    Column("declined_at", BigInteger()),
+    Index("ix_mfa_passkey_user_handle", "handle", unique=True),
+    **EXACT,
+)
+
+Table(
+    "mfa_ceremony",
+    STEP_2,
+    Column("id", String(32), primary_key=True),
+    Column("challenge_hash", String(64), nullable=False),
+    Column("bound_to", String(64), nullable=False),
+    Column("purpose", String(16), nullable=False),
+    Column("user_key", String(255)),
+    Column("created_at", BigInteger(), nullable=False),
+    Column("expires_at", BigInteger(), nullable=False),
+    Index("ix_mfa_ceremony_bound_to", "bound_to"),
+    Index("ix_mfa_ceremony_challenge_hash", "challenge_hash", unique=True),
+    Index("ix_mfa_ceremony_expires_at", "expires_at"),
+    Index("ix_mfa_ceremony_user_key", "user_key"),
+    **EXACT,
+)
+
+Table(
+    "mfa_recovery_code",
+    STEP_2,
+    Column("id", String(32), primary_key=True),
+    Column("user_key", String(255), nullable=False),
+    Column("code_hash", String(64), nullable=False),
+    Column("created_at", BigInteger(), nullable=False),
+    Column("used_at", BigInteger()),
+    Index("ix_mfa_recovery_code_code_hash", "code_hash", unique=True),
+    Index("ix_mfa_recovery_code_user_key", "user_key"),
+    **EXACT,
+)
+
+Table(
+    "mfa_device",
+    STEP_2,
+    Column("id", String(32), primary_key=True),
+    Column("user_key", String(255), nullable=False),
+    Column("token_hash", String(64), nullable=False),
+    Column("factors", String(255), nullable=False),
+    Column("client", String(64)),
+    Column("address", String(64)),
+    Column("user_agent", String(255)),
+    Column("created_at", BigInteger(), nullable=False),
+    Column("last_used_at", BigInteger()),
+    Column("expires_at", BigInteger(), nullable=False),
+    Column("revoked_at", BigInteger()),
+    Index("ix_mfa_device_expires_at", "expires_at"),
+    Index("ix_mfa_device_token_hash", "token_hash", unique=True),
+    Index("ix_mfa_device_user_key", "user_key"),
+    **EXACT,
+)
+
+Table(
+    "mfa_device_token",
+    STEP_2,
+    Column("token_hash", String(64), primary_key=True),
+    Column("device_id", String(32), nullable=False),
+    Column("replaced_at", BigInteger(), nullable=False),
+    Index("ix_mfa_device_token_device_id", "device_id"),
+    **EXACT,
+)
+
+Table(
+    "mfa_client",
+    STEP_2,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("overrides", Text(), nullable=False),
+    Column("redirect_uris", Text(), nullable=False),
+    Column("origins", Text(), nullable=False),
+    Column("allow_native", Integer(), nullable=False),
+    Column("scopes", String(255), nullable=False),
+    Column("enabled", Integer(), nullable=False),
+    Column("version", Integer(), nullable=False),
+    Column("created_at", BigInteger(), nullable=False),
+    Column("changed_at", BigInteger(), nullable=False),
+    **EXACT,
+)
+
+Table(
+    "mfa_client_secret",
+    STEP_2,
+    Column("id", String(32), primary_key=True),
+    Column("client_id", String(64), nullable=False),
+    Column("secret_hash", String(64), nullable=False),
+    Column("created_at", BigInteger(), nullable=False),
+    Column("expires_at", BigInteger()),
+    Index("ix_mfa_client_secret_client_id", "client_id"),
+    Index("ix_mfa_client_secret_secret_hash", "secret_hash", unique=True),
+    **EXACT,
+)
+
+Table(
+    "mfa_access_token",
+    STEP_2,
+    Column("token_hash", String(64), primary_key=True),
+    Column("client_id", String(64), nullable=False),
+    Column("secret_id", String(32), nullable=False),
+    Column("scopes", String(255), nullable=False),
+    Column("created_at", BigInteger(), nullable=False),
+    Column("expires_at", BigInteger(), nullable=False),
+    Index("ix_mfa_access_token_client_id", "client_id"),
+    Index("ix_mfa_access_token_expires_at", "expires_at"),
+    Index("ix_mfa_access_token_secret_id", "secret_id"),
+    **EXACT,
+)
+
+Table(
+    "mfa_embedded_session",
+    STEP_2,
+    Column("id", String(32), primary_key=True),
+    Column("token_hash", String(64), nullable=False),
+    Column("client", String(64)),
+    Column("origin", String(255)),
+    Column("purpose", String(16), nullable=False),
+    Column("locale", String(16)),
+    Column("user_key", String(255)),
+    Column("method", String(16)),
+    Column("challenge_id", String(32)),
+    Column("session_id", String(32)),
+    Column("state", Text(), nullable=False),
+    Column("sealed", LargeBinary()),
+    Column("key_id", String(32)),
+    Column("created_at", BigInteger(), nullable=False),
+    Column("expires_at", BigInteger(), nullable=False),
+    Column("completed_at", BigInteger()),
+    Column("ended_at", BigInteger()),
+    Index("ix_mfa_embedded_session_expires_at", "expires_at"),
+    Index("ix_mfa_embedded_session_token_hash", "token_hash", unique=True),
+    Index("ix_mfa_embedded_session_user_key", "user_key"),
+    **EXACT,
+)
+
+Table(
+    "mfa_notice",
+    STEP_2,
+    Column("id", String(32), primary_key=True),
+    Column("user_key", String(255), nullable=False),
+    Column("sealed", LargeBinary(), nullable=False),
+    Column("key_id", String(32), nullable=False),
+    Column("tries", Integer(), nullable=False),
+    Column("next_at", BigInteger(), nullable=False),
+    Column("created_at", BigInteger(), nullable=False),
+    Index("ix_mfa_notice_next_at", "next_at"),
+    Index("ix_mfa_notice_user_key", "user_key"),
+    **EXACT,
+)
+
+# A table of an earlier step stands here again for an index that this step adds to it.
+_events = STEP_1.tables["mfa_event"].to_metadata(STEP_2)
+Index("ix_mfa_event_client_id", _events.c.client, _events.c.id)
+
+STEPS: tuple[MetaData, ...] = (STEP_1, STEP_2)
+"""Step n is `STEPS[n - 1]`: the tables that it brings, and the indexes that it adds."""

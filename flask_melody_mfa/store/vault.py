@@ -35,6 +35,10 @@ class Vault:
         """A counter's name: tells nothing about what it counts."""
         return self.hasher.digest("counter", *parts).hex()
 
+    def recovery_code_hash(self, user_key: str, code: str) -> str:
+        """What stands in the database for an account's recovery code, in its canonical form."""
+        return self.hasher.digest("recovery-code", user_key, code).hex()
+
     def destination_hash(self, destination: str) -> str:
         """What limits know a destination by."""
         return self.hasher.digest("destination", destination).hex()
@@ -88,16 +92,25 @@ class Vault:
 
     def seal_kept(self, row: ChallengeRow, kept: Mapping[str, Any]) -> tuple[bytes, str]:
         """What a challenge keeps of a code, and the id of the key."""
-        plain = json.dumps(dict(kept)).encode()
-        sealed = self._seal("mfa_challenge", "sealed", row.id, row.user_key, plain)
-        return sealed, self.sealer.key_id
+        return self.seal_json("mfa_challenge", row.id, row.user_key, kept)
 
     def open_kept(self, row: ChallengeRow) -> dict[str, Any]:
         """What a challenge keeps of its current code; empty without one."""
         if row.sealed is None or row.key_id is None:
             return {}
-        plain = self._open("mfa_challenge", "sealed", row.id, row.user_key, row)
-        kept: dict[str, Any] = json.loads(plain)
+        return self.open_json("mfa_challenge", row)
+
+    def seal_json(
+        self, table: str, row_id: str, user_key: str, kept: Mapping[str, Any]
+    ) -> tuple[bytes, str]:
+        """A mapping for the column `sealed` of a row, and the id of the key."""
+        plain = json.dumps(dict(kept)).encode()
+        return self._seal(table, "sealed", row_id, user_key, plain), self.sealer.key_id
+
+    def open_json(self, table: str, row: Any) -> dict[str, Any]:
+        """The mapping that a row's column `sealed` holds. Raises `CannotOpen`."""
+        user = row.user_key or ""
+        kept: dict[str, Any] = json.loads(self._open(table, "sealed", row.id, user, row))
         return kept
 
     def _seal(self, table: str, column: str, row: str, user: str, plain: bytes) -> bytes:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from flask import Response, current_app, flash, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_melody_mfa.core.errors import InvalidRequest, MfaError, NobodyCan, TooMany, Unavailable
+from flask_melody_mfa.core.errors import (
+    InvalidClient,
+    InvalidRequest,
+    MethodNotAllowed,
+    MfaError,
+    NobodyCan,
+    TooMany,
+    Unavailable,
+)
 from flask_melody_mfa.web import door, words
 from flask_melody_mfa.web.state import state
-from flask_melody_mfa.web.urls import same_origin_path
+from flask_melody_mfa.web.urls import safe_path, same_origin_path
 
 PAGE = "text/html"
 
@@ -53,12 +62,19 @@ def is_form_post() -> bool:
 
 def this_path() -> str | None:
     """The path and query of this request, as something to come back to."""
-    return same_origin_path(request.full_path.rstrip("?"), request.host_url)
+    return safe_path(request.full_path.rstrip("?"))
 
 
 def referring_path() -> str | None:
     """Where the request came from, if that is a page of this origin."""
-    return same_origin_path(request.headers.get("Referer"), request.host_url)
+    return path_here(request.headers.get("Referer"))
+
+
+def path_here(url: str | None) -> str | None:
+    """A URL of this origin as a path, or None."""
+    if url and url[0] == "/":
+        return safe_path(url)
+    return same_origin_path(url, request.host_url)
 
 
 def problem(error: MfaError, **extra: Any) -> Response:
@@ -78,12 +94,24 @@ def problem(error: MfaError, **extra: Any) -> Response:
             name: say.mfa_text(words.REASONS.get(reason, words.REASONS["invalid"]))
             for name, reason in error.errors.items()
         }
+    if isinstance(error, InvalidClient):
+        body["errors"] = error.problems
     if isinstance(error, NobodyCan):
         body["reason"] = error.reason
     response = current_app.response_class(
         json.dumps(body), status=error.status, mimetype="application/problem+json"
     )
     retry_after(response, error)
+    if isinstance(error, MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def go_to(target: str, **more: Any) -> Response:
+    """Tell a script of ours where the browser is to go."""
+    body = json.dumps({"next": target, **more})
+    response = current_app.response_class(body, mimetype="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -105,20 +133,21 @@ def login_url(next_path: str | None = None) -> str:
         return "/"
     target = url_for(view) if "/" not in view else view
     if next_path and "://" not in target:
-        from urllib.parse import quote
-
         target += ("&" if "?" in target else "?") + "next=" + quote(next_path, safe="/")
     return target
 
 
-def login_endpoints() -> set[str]:
-    """The endpoints of the host's login views."""
+def login_views() -> set[str]:
+    """The host's login views, by endpoint or by path, as Flask-Login knows them."""
     manager = door.login_manager()
-    if manager is None:
-        return set()
     views = {getattr(manager, "login_view", None)}
     views.update((getattr(manager, "blueprint_login_views", None) or {}).values())
-    return {view for view in views if view and "/" not in view}
+    return {view for view in views if view}
+
+
+def is_login_view(endpoint: str) -> bool:
+    """Whether this request goes to a login view of the host's."""
+    return bool(login_views() & {endpoint, request.path})
 
 
 def to_login(next_path: str | None = None, message: str | None = None) -> BaseResponse:
@@ -126,6 +155,12 @@ def to_login(next_path: str | None = None, message: str | None = None) -> BaseRe
     if message:
         flash(texts().mfa_text(message), "warning")
     return no_store(redirect(login_url(next_path), 303))
+
+
+def to_challenge(status: int, **query: str | None) -> BaseResponse:
+    """Send a person to the challenge. `client`: whose gate is owed, where it is not the app's."""
+    values: dict[str, Any] = query
+    return no_store(redirect(url_for("mfa.challenge.start", **values), status))
 
 
 def no_store(response: BaseResponse) -> BaseResponse:

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar, overload
 
-from flask import Flask, redirect, url_for
+from flask import Flask, redirect, request, url_for
+from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -26,9 +27,9 @@ from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Goal
 from flask_melody_mfa.flows.sessions import Requirement
-from flask_melody_mfa.web import answers, door, guard
-from flask_melody_mfa.web.guard import At, Seen
-from flask_melody_mfa.web.state import context, state
+from flask_melody_mfa.web import answers, door, faces, fresh_sign_in, guard, page
+from flask_melody_mfa.web.seen import At, Seen
+from flask_melody_mfa.web.state import State, context, state
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -120,13 +121,20 @@ def check_order(app: Flask) -> None:
             )
 
 
-def at_the_door() -> Any:
-    """The guard; before the first request it checks how the views are decorated."""
-    here = state()
+def at_the_door(here: State) -> Any:
+    """The guard; the first request of all finds it looking at the app as it has become."""
     if not here.views_checked:
-        check_order(here.app)
-        here.views_checked = True
-    return guard.guard()
+        look_at_the_app(here)
+    return guard.guard(here)
+
+
+def look_at_the_app(here: State) -> None:
+    """What can be known only when all views, extensions and settings are there."""
+    check_order(here.app)
+    faces.exempt_from_csrf(here.app)
+    if not page.has_own_layout(here):
+        here.app.after_request_funcs.setdefault(None, []).insert(0, page.policy_at_last)
+    here.views_checked = True
 
 
 def enforce(asked: Requirement) -> Any:
@@ -140,12 +148,13 @@ def enforce(asked: Requirement) -> Any:
 def refuse(asked: Requirement) -> Any:
     """The answer to a request that does not meet a requirement, or None."""
     seen = guard.look()
-    if asked.client is not None and seen.client != asked.client and seen.standing is not None:
+    if asked.client not in (None, seen.client) and seen.at in (At.SATISFIED, At.OWED):
         seen = guard.look_as(asked.client)
         if seen.at is not At.SATISFIED:
             guard.look_again(seen)
             door.be_anonymous()
-    if seen.at is At.ANONYMOUS:
+    if seen.at is At.ANONYMOUS or (seen.at is At.SATISFIED and not current_user.is_authenticated):
+        # Satisfied, as this process remembers it; but Flask-Login finds nobody any more.
         if answers.is_page_request():
             return answers.to_login(answers.this_path())
         return answers.problem(NotAuthenticated())
@@ -167,7 +176,7 @@ def step_up(seen: Seen, asked: Requirement) -> Any:
         return answers.problem(StepUpRequired())
     ctx = context(asked.client or seen.client)
     token = door.mark().get("s")
-    standing = sessions.read(ctx, token) if token else None
+    standing = guard.read_session(ctx.client, token) if token else None
     if standing is None:
         door.sign_out_here()
         raise NotAuthenticated
@@ -181,9 +190,7 @@ def step_up(seen: Seen, asked: Requirement) -> Any:
         case gate.Stuck(reason=reason):
             raise NobodyCan(reason)
         case gate.NeedPassword():
-            if answers.is_navigation():
-                return answers.to_login(come_back(), guard.PLEASE_SIGN_IN)
-            return answers.problem(StepUpRequired(), challenge_url=answers.login_url())
+            return fresh_sign_in.lead(come_back())
         case _:
             open_step_up(seen, asked, standing)
             target = url_for("mfa.challenge.start", next=come_back())
@@ -193,8 +200,10 @@ def step_up(seen: Seen, asked: Requirement) -> Any:
 
 
 def come_back() -> str:
-    """Where to go on after a step-up."""
-    if answers.is_page_request():
+    """Where to go on after a step-up. A form of ours stands at the address that it is sent to."""
+    rule = request.url_rule
+    ours = rule is not None and rule.endpoint.startswith("mfa.") and "GET" in (rule.methods or ())
+    if answers.is_page_request() or (ours and answers.is_navigation()):
         return answers.this_path() or "/"
     return answers.referring_path() or "/"
 
@@ -252,7 +261,7 @@ def mfa_status() -> Status:
     standing = seen.standing
     if standing is None:
         return Status(satisfied=seen.at is At.SATISFIED, client=seen.client)
-    proven = {p.kind.value: p.at for p in standing.proofs if not p.backup}
+    proven = {p.kind.value: p.at for p in standing.proofs if p.is_own}
     return Status(
         satisfied=seen.at is At.SATISFIED,
         method=standing.row.method,

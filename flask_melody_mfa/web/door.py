@@ -1,7 +1,9 @@
 """The door between a challenge and Flask-Login's session: what is parked, and what is put back.
 
-The browser's session holds one key of ours, `_mfa`: the token of an MFA session (`s`), the token
-of a challenge (`c`), and the language chosen on our pages (`l`). Nothing else.
+The browser's session holds one key of ours, `_mfa`: the token of an MFA session (`s`), of a
+challenge (`c`), of a visit to a policy (`p`), one that passkey ceremonies are bound to while nobody
+is signed in (`b`), the language chosen on our pages (`l`), and whether a fresh sign-in was asked
+for (`f`). Nothing else.
 """
 
 from __future__ import annotations
@@ -9,22 +11,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flask import current_app, g, request, session
+from flask import Request, current_app, g, request, session
+from flask.sessions import session_json_serializer
+from flask_login import decode_cookie
+
+from flask_melody_mfa.core.codes import new_token
+from flask_melody_mfa.web.proxies import this_app, this_session
 
 KEY = "_mfa"
 FIELDS = ("_user_id", "_fresh", "_remember", "_remember_seconds")
+MESSAGES = "_flashes"
+LOGIN_VIEW = "login_view"
+NAMES = frozenset("scpblf")
 TOKEN_LENGTH = 128
 
 
 def mark() -> dict[str, str]:
     """What the browser's session holds of ours; anything malformed counts as nothing."""
-    held = session.get(KEY)
+    held = this_session().get(KEY)
     if not isinstance(held, dict):
         return {}
     return {
         name: value
         for name, value in held.items()
-        if name in ("s", "c", "l") and isinstance(value, str) and len(value) <= TOKEN_LENGTH
+        if name in NAMES and isinstance(value, str) and len(value) <= TOKEN_LENGTH
     }
 
 
@@ -42,9 +52,36 @@ def set_mark(**changes: str | None) -> None:
         session.pop(KEY, None)
 
 
+def browser_token() -> str:
+    """A token that only this browser holds, made once."""
+    token = mark().get("b")
+    if token is None:
+        token = new_token()
+        set_mark(b=token)
+    return token
+
+
 def login_manager() -> Any:
     """Flask-Login's manager of this app, or None."""
-    return getattr(current_app, "login_manager", None)
+    return getattr(this_app(), "login_manager", None)
+
+
+def begin_request(this: Request, found: Any) -> None:
+    """Forget what an earlier request left in `found`, which is `g`.
+
+    `g` lives as long as the app context, and tests that push one make many requests in it.
+    """
+    before = found.get("_mfa_request")
+    if before is this:
+        return
+    if before is not None:
+        if "_mfa_hidden" in found:
+            found.pop("_login_user", None)
+        for name in [name for name in found if name.startswith("_mfa_")]:
+            found.pop(name)
+        # Flask-WTF's token, too: it belongs to the session of the request that made it.
+        found.pop(current_app.config.get("WTF_CSRF_FIELD_NAME", "csrf_token"), None)
+    found._mfa_request = this
 
 
 def be_anonymous() -> None:
@@ -52,23 +89,42 @@ def be_anonymous() -> None:
     manager = login_manager()
     if manager is not None:
         g._login_user = manager.anonymous_user()
-
-
-def be(user: Any) -> None:
-    """Make `current_user` this user for the rest of this request."""
-    g._login_user = user
+        g._mfa_hidden = True
 
 
 def park() -> dict[str, Any]:
     """Take Flask-Login's fields out of the browser's session."""
-    return {name: session.pop(name) for name in FIELDS if name in session}
+    browser = this_session()
+    return {name: browser.pop(name) for name in FIELDS if name in browser}
+
+
+def park_messages() -> dict[str, Any]:
+    """Take the host's flashed messages out: what a login view says is true once all is proven."""
+    messages = session.pop(MESSAGES, None)
+    return {MESSAGES: session_json_serializer.dumps(messages)} if messages else {}
+
+
+def remembered_wish(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The wish to be remembered of whoever just signed in with a remember cookie of their own."""
+    if "_remember" in fields or not remember_cookie_arrived():
+        return {}
+    return {"_remember": "set"} if remembered_id() == fields.get("_user_id") else {}
+
+
+def login_view() -> dict[str, Any]:
+    """The endpoint of the form that signed a user in, whatever Flask-Login's `login_view` is."""
+    return {LOGIN_VIEW: request.endpoint} if request.method == "POST" else {}
 
 
 def put_back(fields: Mapping[str, Any]) -> None:
     """Put parked fields back. A wish to be remembered makes Flask-Login set its cookie now."""
+    browser = this_session()
     for name in FIELDS:
         if name in fields:
-            session[name] = fields[name]
+            browser[name] = fields[name]
+    if MESSAGES in fields:
+        held = session_json_serializer.loads(fields[MESSAGES])
+        session[MESSAGES] = [*held, *session.get(MESSAGES, ())]
 
 
 def remember_cookie_name() -> str:
@@ -76,9 +132,18 @@ def remember_cookie_name() -> str:
     return str(current_app.config.get("REMEMBER_COOKIE_NAME", "remember_token"))
 
 
+def remembered_id() -> str | None:
+    """The user that this request's remember cookie names; None for none, or a forged one."""
+    try:
+        found = decode_cookie(request.cookies.get(remember_cookie_name(), ""))
+    except (TypeError, ValueError):
+        return None  # anything may stand in a cookie
+    return None if found is None else str(found)
+
+
 def remember_cookie_arrived() -> bool:
     """Whether this request carries a remember cookie that still stands."""
-    return remember_cookie_name() in request.cookies and session.get("_remember") != "clear"
+    return session.get("_remember") != "clear" and remembered_id() is not None
 
 
 def clear_remember_cookie() -> None:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from enum import Enum, auto
+from functools import partial
 from typing import Any
 
-from flask import current_app, flash, g, redirect, request, session, url_for
-from sqlalchemy.exc import SQLAlchemyError
+from flask import Request, flash, g, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
-from flask_melody_mfa.core.errors import ChallengeOver, MfaError, MfaRequired, Unavailable
-from flask_melody_mfa.core.types import Account, Method
+from flask_melody_mfa.core.errors import (
+    ChallengeOver,
+    ConfigError,
+    MfaError,
+    MfaRequired,
+    NotAuthenticated,
+    Unavailable,
+)
+from flask_melody_mfa.core.types import Account, Instant, Method
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import sessions, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
+from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sessions import Standing
-from flask_melody_mfa.web import answers, door, words
-from flask_melody_mfa.web.state import Remembered, State, context, state
+from flask_melody_mfa.web import answers, deletions, door, words
+from flask_melody_mfa.web.endpoints import is_left_alone, is_logout, is_ours_without_user, is_static
+from flask_melody_mfa.web.page import error_page
+from flask_melody_mfa.web.proxies import kept, this_request, this_session
+from flask_melody_mfa.web.seen import ANONYMOUS, At, Seen
+from flask_melody_mfa.web.session_cache import Remembered
+from flask_melody_mfa.web.state import State, context, state
+from flask_melody_mfa.web.view_client import client_of_view, gate_named
 
 log = logging.getLogger("flask_melody_mfa")
 
@@ -27,61 +39,26 @@ NOTHING_SAVED = words.mfa_lazy("Please finish signing in first. Nothing was save
 PLEASE_SIGN_IN = words.mfa_lazy("Please sign in again.")
 
 
-class At(Enum):
-    """Where the browser stands."""
-
-    ANONYMOUS = auto()
-    SATISFIED = auto()
-    OWED = auto()
-    """Signed in by Flask-Login, and the gate is owed."""
-    PENDING = auto()
-    """A challenge runs; Flask-Login's fields are parked in it."""
-    REFUSED = auto()
-    """Signed in by a remember cookie that can yield nothing here."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What the guard found. `standing` is None without an MFA session."""
-
-    at: At
-    client: str | None = None
-    account: Account | None = None
-    standing: Standing | None = None
-    by_loader: bool = False
-
-
-ANONYMOUS = Seen(at=At.ANONYMOUS)
-
-
-def client_of_view() -> str | None:
-    """Whose gate applies: the view's own, its blueprint's, the hook's, or the app's."""
-    endpoint = request.endpoint
-    view = current_app.view_functions.get(endpoint) if endpoint else None
-    asked = getattr(view, "_mfa_requirement", None)
-    if asked is not None and asked.client:
-        return str(asked.client)
-    here = state()
-    for name in request.blueprints:
-        required = here.required.get(name)
-        if required is not None and required.client:
-            return str(required.client)
-    if here.hooks.client_for is not None:
-        client = here.ask(here.hooks.client_for, request, None)
-        return None if client is None else str(client)
-    return None
-
-
 def look() -> Seen:
     """Find out, once per request, who is there. While something is owed, nobody is.
 
     Raises `Unavailable` rather than letting anyone pass.
     """
-    seen: Seen | None = g.get("_mfa_seen")
+    seen: Seen | None = kept().get("_mfa_seen")
     if seen is None:
-        seen = g._mfa_seen = find_out()
-        hidden = seen.at is not At.SATISFIED and (seen.at is not At.ANONYMOUS or "_mfa_out" in g)
-        if hidden and state().settings.mfa_guard:
+        here = state()
+        seen = ANONYMOUS if is_nobody(here, this_request()) else first_look(here)
+    return seen
+
+
+def first_look(here: State) -> Seen:
+    """Find out who is there, where somebody may be. While something is owed, nobody is."""
+    found = kept()
+    seen: Seen = find_out(here)
+    found._mfa_seen = seen
+    if seen.at is not At.SATISFIED:
+        hidden = seen.at is not At.ANONYMOUS or "_mfa_out" in found
+        if hidden and here.settings.mfa_guard:
             door.be_anonymous()
     return seen
 
@@ -91,72 +68,120 @@ def look_again(seen: Seen) -> None:
     g._mfa_seen = seen
 
 
-def find_out() -> Seen:
+def find_out(here: State) -> Seen:
     """Where the browser stands."""
-    manager = door.login_manager()
-    if manager is None:
-        return ANONYMOUS
-    cookies = request.cookies
-    config = current_app.config
-    loader = getattr(manager, "_request_callback", None)
-    if (
-        config.get("SESSION_COOKIE_NAME", "session") not in cookies
-        and door.remember_cookie_name() not in cookies
-        and loader is None
-    ):
-        return ANONYMOUS
-    flask_id = session.get("_user_id")
-    if flask_id is None and door.mark().get("c"):
+    flask_id = this_session().get("_user_id")
+    held = door.mark()
+    if flask_id is None and held.get("c"):
         return Seen(at=At.PENDING)
     if flask_id is None and not door.remember_cookie_arrived():
-        return by_loader() if loader is not None else ANONYMOUS
-    client = client_of_view()
-    token = door.mark().get("s") if flask_id is not None else None
+        return by_loader() if request_loader(here) is not None else ANONYMOUS
+    client = client_of_view(here, partial(current_account, here))
+    token = held.get("s") if flask_id is not None else None
     if token is not None:
-        return with_session(token, str(flask_id), client)
+        return with_session(here, token, str(flask_id), client)
     return without_session(client)
 
 
+def is_nobody(here: State, this: Request) -> bool:
+    """Whether nothing in this request could sign anybody in; nothing is loaded to find out."""
+    manager = getattr(here.app, "login_manager", None)
+    if manager is None:
+        return True
+    cookies, config = this.cookies, here.app.config
+    return (
+        config.get("SESSION_COOKIE_NAME", "session") not in cookies
+        and config.get("REMEMBER_COOKIE_NAME", "remember_token") not in cookies
+        and getattr(manager, "_request_callback", None) is None
+    )
+
+
+def request_loader(here: State) -> Any:
+    """Flask-Login's request loader, where the host has set one."""
+    return getattr(getattr(here.app, "login_manager", None), "_request_callback", None)
+
+
 def look_as(client: str | None) -> Seen:
-    """Who is there, at a client's gate."""
+    """Who is there, at a client's gate; who owes another gate is hidden, and still there."""
     token, flask_id = door.mark().get("s"), session.get("_user_id")
+    seen = look()
     if flask_id is None:
-        return look()
-    return with_session(token, str(flask_id), client) if token else without_session(client)
+        return by_loader(client) if seen.by_loader else seen
+    if token is None:
+        return without_session(client)
+    return with_session(state(), token, str(flask_id), client, account=seen.account)
 
 
-def with_session(token: str, flask_id: str, client: str | None) -> Seen:
+def with_session(
+    here: State, token: str, flask_id: str, client: str | None, *, account: Account | None = None
+) -> Seen:
     """A browser with an MFA session: as remembered by this process, or as read anew."""
-    here = state()
     known = here.cache.get(token, client)
     now = here.clock()
     window = here.settings.mfa_session_recheck_seconds * 1000
     if known is not None and known.flask_id == flask_id and 0 <= now - known.read_at < window:
-        return Seen(at=At.SATISFIED, client=client, standing=known.standing)
-    ctx = context(client)
-    standing = sessions.read(ctx, token)
+        seen: Seen = known.seen
+        return seen
+    since = here.cache.since()
+    standing = read_session(client, token)
     if standing is None:
         # Ended, or unknown: signed out. A new gate is for a new sign-in only.
         door.sign_out_here()
         g._mfa_out = True
         return ANONYMOUS
-    account = None
-    if known is None or known.flask_id != flask_id:
-        account = current_account(here)
-        if account is None:
-            return ANONYMOUS
-        if account.key != standing.row.user_key:
-            door.set_mark(s=None)
-            return without_session(client)
+    account = account or current_account(here)
+    if account is None or not account.active:
+        # Flask-Login's `UserMixin` takes who is inactive for nobody, too.
+        deletions.put_out(here, standing.row.user_key)
+        return ANONYMOUS
+    if account.key != standing.row.user_key:
+        door.set_mark(s=None)
+        return without_session(client)
     if standing.satisfied:
-        here.cache.put(token, client, Remembered(now, flask_id, standing))
+        remember((token, client), now, flask_id, standing, since)
         return Seen(at=At.SATISFIED, client=client, account=account, standing=standing)
     return Seen(
         at=At.OWED,
         client=client,
-        account=account or current_account(here),
+        account=account,
         standing=standing,
     )
+
+
+def read_session(client: str | None, token: str) -> Standing | None:
+    """A live session at a client's gate, both as they are now: one statement.
+
+    Raises `ClientDisabled`, `UnknownClient`.
+    """
+    ctx = context(client, however_old=True)
+    standing = sessions.read(ctx, token)
+    if standing is None or client is None or not sessions.is_stored(ctx):
+        return standing
+    settings = state().clients.note(client, standing.client).settings
+    if settings is ctx.settings:
+        return standing
+    return sessions.stand(context(client), standing.row, standing.holding)
+
+
+def remember(
+    key: tuple[str, str | None], now: Instant, flask_id: str, standing: Standing, since: int
+) -> None:
+    """Let this process take a satisfied session as read, until it is time to read it again.
+
+    `key`: the session's token and the client at whose gate it stands. `now`: from before it was
+    read. `flask_id`: Flask-Login's id of its user. `since`: of the session cache.
+    """
+    if standing.satisfied:
+        seen = Seen(at=At.SATISFIED, client=key[1], standing=standing)
+        state().cache.put(*key, Remembered(now, flask_id, standing, seen), since)
+
+
+def remember_new(ctx: Context, finished: sign_in.Finished, since: int) -> None:
+    """The same for a session that has just begun, and whose user is signed in again."""
+    flask_id = session.get("_user_id")
+    if finished.token is not None and finished.standing is not None and flask_id is not None:
+        key = (finished.token, ctx.client)
+        remember(key, ctx.now, str(flask_id), finished.standing, since)
 
 
 def without_session(client: str | None) -> Seen:
@@ -166,7 +191,10 @@ def without_session(client: str | None) -> Seen:
     if account is None:
         return ANONYMOUS
     if "_user_id" not in session:
-        return by_loader()
+        return by_loader(client)
+    if not account.active:
+        deletions.put_out(here, account.key)
+        return ANONYMOUS
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
     ctx = context(client)
@@ -199,15 +227,15 @@ def begun_by(account: Account) -> bool:
     return running.purpose == challenges.SIGN_IN and running.row.user_key == account.key
 
 
-def by_loader() -> Seen:
+def by_loader(client: str | None = None) -> Seen:
     """A user of Flask-Login's request loader: no browser session, so no proof can be had."""
     here = state()
     account = current_account(here)
     if account is None:
         return ANONYMOUS
     vouches = here.hooks.vouches_for
-    client = client_of_view()
-    if vouches is not None and here.ask(vouches, request):
+    client = client or client_of_view(here, lambda: account)
+    if vouches is not None and here.ask("vouches_for", vouches, request):
         return Seen(at=At.SATISFIED, client=client, account=account, by_loader=True)
     step = sessions.would_owe(context(client), account, method=Method.PASSWORD)
     if isinstance(step, gate.Satisfied):
@@ -216,38 +244,44 @@ def by_loader() -> Seen:
 
 
 def current_account(here: State) -> Account | None:
-    """The account of Flask-Login's current user; None for nobody."""
-    from flask_login import current_user
+    """The account of Flask-Login's current user, hidden already or not; None for nobody."""
+    seen: Seen | None = kept().get("_mfa_seen")
+    if seen is not None and seen.account is not None:
+        return seen.account
+    user = here.current_user()
+    return None if user is None else here.describe(user)
 
+
+def observe(here: State, endpoint: str | None) -> bool:
+    """Before anything of the host's runs: make a user who owes the gate invisible.
+
+    False where nobody can be there, as far as this request goes.
+    """
+    this, found = this_request(), kept()
+    door.begin_request(this, found)
+    if is_nobody(here, this):
+        found._mfa_seen = ANONYMOUS
+        return False
+    if is_ours_without_user(endpoint) or not here.settings.mfa_guard:
+        return True
     try:
-        user = current_user._get_current_object()
-    except SQLAlchemyError as error:
-        log.error("The app's user loader met a database that fails: %s", type(error).__name__)
-        raise Unavailable from None
-    if user is None or not getattr(user, "is_authenticated", False):
-        return None
-    return here.describe(user)
-
-
-def observe(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Before anything of the host's runs: make a user who owes the gate invisible."""
-    del values
-    if is_ours_without_user(endpoint) or not state().settings.mfa_guard:
-        return
-    try:
-        look()
+        first_look(here)
     except MfaError as error:
         door.be_anonymous()
-        g._mfa_failed = error
+        found._mfa_failed = error
+    return True
 
 
-def guard() -> Any:
+def guard(here: State) -> Any:
     """First of the app's `before_request` functions: lets pass, redirects, or refuses."""
-    here = state()
+    found = kept()
+    seen: Seen | None = found.get("_mfa_seen")
+    if seen is not None and (seen.at is At.SATISFIED or seen.at is At.ANONYMOUS):
+        return None
     if not here.settings.mfa_guard:
         return None
-    endpoint = request.endpoint
-    failed: MfaError | None = g.get("_mfa_failed")
+    endpoint = this_request().endpoint
+    failed: MfaError | None = found.get("_mfa_failed")
     if endpoint is None or is_static(endpoint):
         return None
     if failed is not None:
@@ -257,10 +291,10 @@ def guard() -> Any:
             failed = None
         return None if failed is None else fault(failed)
     seen = look()
-    if seen.at in (At.ANONYMOUS, At.SATISFIED):
+    if seen.at is At.SATISFIED or seen.at is At.ANONYMOUS:
         return None
     if seen.at is At.REFUSED:
-        if endpoint in answers.login_endpoints() or is_left_alone(here, endpoint):
+        if answers.is_login_view(endpoint) or is_left_alone(here, endpoint):
             return None
         if answers.is_page_request():
             return answers.to_login(answers.this_path(), PLEASE_SIGN_IN)
@@ -268,9 +302,19 @@ def guard() -> Any:
     if is_logout(here, endpoint):
         give_up()
         return None
-    if is_left_alone(here, endpoint) or endpoint in answers.login_endpoints():
+    if is_left_alone(here, endpoint) or answers.is_login_view(endpoint):
+        return None
+    if seen.at is At.PENDING and request.method == "POST" and began_here(endpoint):
         return None
     return interrupt(seen)
+
+
+def began_here(endpoint: str) -> bool:
+    """Whether this form began the sign-in that is pending: it may begin another in its place."""
+    try:
+        return pending().parked.get(door.LOGIN_VIEW) == endpoint
+    except MfaError:
+        return False
 
 
 def interrupt(seen: Seen) -> BaseResponse:
@@ -284,20 +328,14 @@ def interrupt(seen: Seen) -> BaseResponse:
             return over()
         except MfaError as error:
             return fault(error)
-    client = seen.client if seen.at is At.OWED else None
+    client = gate_named(seen)
     if answers.is_page_request():
-        return to_challenge(302, next=answers.this_path(), client=client)
+        return answers.to_challenge(302, next=answers.this_path(), client=client)
     if answers.is_form_post():
         flash(answers.texts().mfa_text(NOTHING_SAVED), "warning")
-        return to_challenge(303, next=answers.referring_path() or "/", client=client)
+        return answers.to_challenge(303, next=answers.referring_path() or "/", client=client)
     where = url_for("mfa.challenge.start", client=client)
     return answers.problem(MfaRequired(), challenge_url=where)
-
-
-def to_challenge(status: int, **query: str | None) -> BaseResponse:
-    """Send a person to the challenge. `client`: whose gate is owed, where it is not the app's."""
-    values: dict[str, Any] = query
-    return answers.no_store(redirect(url_for("mfa.challenge.start", **values), status))
 
 
 def over() -> BaseResponse:
@@ -317,8 +355,9 @@ def pending() -> Challenge:
         token = door.mark().get("c")
         if token is None:
             raise ChallengeOver
-        door.clear_remember_cookie()
         found = g._mfa_challenge = challenges.load(context(), token)
+        if found.purpose == challenges.SIGN_IN:
+            door.clear_remember_cookie()
     return found
 
 
@@ -344,36 +383,15 @@ def give_up() -> MfaError | None:
 
 def fault(error: MfaError) -> BaseResponse:
     """Answer what went wrong before anybody was let in."""
-    if answers.is_navigation():
-        from flask_melody_mfa.web.pages import common
-
-        return common.error_page(error)
-    return answers.problem(error)
-
-
-def is_static(endpoint: str) -> bool:
-    """Static files, of the app or of a blueprint."""
-    return endpoint == "static" or endpoint.endswith(".static")
+    if not answers.is_navigation():
+        return answers.problem(error)
+    if isinstance(error, NotAuthenticated):
+        return answers.to_login(answers.this_path() if answers.is_page_request() else None)
+    return error_page(error)
 
 
-def is_ours_without_user(endpoint: str | None) -> bool:
-    """Our faces that ignore Flask-Login's user."""
-    return endpoint is not None and endpoint.startswith(("mfa_s2s.", "mfa_embedded."))
-
-
-def is_logout(here: State, endpoint: str) -> bool:
-    """The host's logout views."""
-    views = here.settings.mfa_logout_views
-    if views is not None:
-        return endpoint in views
-    return endpoint == "logout" or endpoint.endswith(".logout")
-
-
-def is_left_alone(here: State, endpoint: str) -> bool:
-    """Exempt views, and pages of ours: they check for themselves."""
-    if endpoint.startswith("mfa.") or is_ours_without_user(endpoint):
-        return True
-    view = current_app.view_functions.get(endpoint)
-    if getattr(view, "_mfa_exempt", False) or view in here.exempt_views:
-        return True
-    return endpoint in here.exempt or any(name in here.exempt for name in request.blueprints)
+def answer(error: Exception) -> BaseResponse:
+    """The answer to an error of ours that a view of the host's did not catch."""
+    if not isinstance(error, MfaError) or isinstance(error, ConfigError):
+        raise error  # the developer must see it
+    return fault(error)

@@ -22,6 +22,12 @@ REST = 5.0
 """Seconds for which a Redis that failed is not asked again."""
 
 
+def storage_for(uri: str) -> storage.RedisStorage:
+    """A Redis that must answer within `TIMEOUT`."""
+    options: dict[str, Any] = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
+    return storage.RedisStorage(uri, **options)
+
+
 class RedisAddressLimits:
     """Counts in Redis; whatever goes wrong there is counted in the database instead.
 
@@ -39,11 +45,7 @@ class RedisAddressLimits:
         if time.monotonic() < self._down_until:
             return None
         if self._limiter is None:
-            options: dict[str, Any] = {
-                "socket_timeout": TIMEOUT,
-                "socket_connect_timeout": TIMEOUT,
-            }
-            self._limiter = FixedWindowRateLimiter(storage.RedisStorage(self._uri, **options))
+            self._limiter = FixedWindowRateLimiter(storage_for(self._uri))
         return self._limiter
 
     def _failed(self, error: Exception) -> None:

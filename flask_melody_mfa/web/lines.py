@@ -15,7 +15,7 @@ _FAMILIES = (
     ("Opera", re.compile(r"\bOPR/|\bOpera\b")),
     ("Samsung Internet", re.compile(r"\bSamsungBrowser/")),
     ("Firefox", re.compile(r"\b(?:Firefox|FxiOS)/")),
-    ("Chrome", re.compile(r"\b(?:Chrome|Chromium|CriOS)/")),
+    ("Chrome", re.compile(r"\b(?:(?:Headless)?Chrome|Chromium|CriOS)/")),
     ("Safari", re.compile(r"\bSafari/")),
 )
 _SYSTEMS = (
@@ -28,6 +28,11 @@ _SYSTEMS = (
     ("Linux", re.compile(r"\bLinux\b|\bX11\b")),
 )
 _PRODUCT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,30}(?:/\d[\d.]{0,15})?(?=[\s(;,]|\Z)")
+
+
+def is_text(value: str) -> bool:
+    """Whether a text holds only what a text field may: no NUL, no lone surrogate."""
+    return "\x00" not in value and not any(0xD800 <= ord(char) <= 0xDFFF for char in value)
 
 
 def one_line(text: object, limit: int = 200) -> str:

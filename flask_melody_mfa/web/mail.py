@@ -22,6 +22,7 @@ from babel.lists import format_list
 from flask import Flask, current_app, has_app_context
 
 from flask_melody_mfa.core.errors import NotDelivered
+from flask_melody_mfa.core.recovery_codes import FEW
 from flask_melody_mfa.core.settings import Settings
 from flask_melody_mfa.core.types import SECOND, Instant, Message
 from flask_melody_mfa.web import notices
@@ -127,7 +128,7 @@ def render_mail(
     """Write a mail: `mfa/mail/code.*` or `mfa/mail/notice.*`, as the host overrides them.
 
     `data` of a code: `code`, `seconds` (its life), `purpose` (`sign_in`, `enroll`); of a notice:
-    `event` (a key of `NOTICES`), `factor` or `factors`, `not_me_url`. `when`, `address` and
+    `event` (a key of `NOTICES`), `factor` or `factors`, `left`, `not_me_url`. `when`, `address` and
     `user_agent` are those of the request that caused it. Raises `Undeliverable`.
     """
     to = one_address(message.to)
@@ -149,6 +150,11 @@ def render_mail(
         subject = texts.mfa_text(notice.subject, **named)
         name = "notice"
         values["sentence"] = texts.mfa_text(notice.sentence, **named)
+        left = data.get("left")
+        if isinstance(left, int):
+            values["details"].append((texts.mfa_text("Recovery codes left"), str(left)))
+            if notice.few and left <= FEW:
+                values["sentence"] += " " + texts.mfa_text(notice.few, **named)
         values["what_to_do"] = texts.mfa_text(notice.what_to_do, **named)
         values["not_me_url"] = web_address(data.get("not_me_url"))
     else:
@@ -249,6 +255,12 @@ class Mail(flask_mail.Message):
         return mail
 
 
+def clock_for(settings: Settings) -> Clock:
+    """How long one mail may take: each operation, and all of them."""
+    each = float(settings.mfa_mail_timeout)
+    return Clock(each, max(each, ANSWER_SECONDS))
+
+
 def send_mail(
     app: Flask, settings: Settings, rendered: RenderedMail, *, tls: ssl.SSLContext | None = None
 ) -> None:
@@ -259,8 +271,7 @@ def send_mail(
     or its `Undeliverable` when the server refused for good.
     """
     here = has_app_context() and current_app._get_current_object() is app  # type: ignore[attr-defined]
-    each = float(settings.mfa_mail_timeout)
-    clock = Clock(each, max(each, ANSWER_SECONDS))
+    clock = clock_for(settings)
     try:
         with contextlib.nullcontext() if here else app.app_context():
             state = app.extensions.get("mail") or flask_mail.Mail().init_mail(

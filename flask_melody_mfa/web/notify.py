@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
-from flask import has_request_context
+from flask import current_app, has_request_context
 
 from flask_melody_mfa.core.errors import MfaError, NotDelivered
-from flask_melody_mfa.core.types import Account, Event, Message
-from flask_melody_mfa.flows import people
+from flask_melody_mfa.core.types import MINUTE, Account, Event, Instant, Message
+from flask_melody_mfa.flows import not_me, notices
+from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.signals import BY_NAME
-from flask_melody_mfa.store.log import record
-from flask_melody_mfa.web import notices, words
+from flask_melody_mfa.web import words
+from flask_melody_mfa.web.deliver import Undeliverable
 from flask_melody_mfa.web.mail import render_mail, send_mail
+from flask_melody_mfa.web.notices import NOTICES
 from flask_melody_mfa.web.sms import load_provider, render_sms
-from flask_melody_mfa.web.state import State, context
+from flask_melody_mfa.web.state import State, context, state
 
 log = logging.getLogger("flask_melody_mfa")
+
+DUE_EVERY: Instant = MINUTE
 
 CHANGES = frozenset(
     {
@@ -33,6 +37,7 @@ CHANGES = frozenset(
         "passkey_added",
         "passkey_removed",
         "device_revoked",
+        "device_reuse_detected",
     }
 )
 """Events after which this process reads the account's sessions again at once."""
@@ -40,63 +45,106 @@ CHANGES = frozenset(
 
 def tell(here: State, account: Account | None, events: tuple[Event, ...]) -> None:
     """Drop what is remembered, send signals, and queue notices. Never raises."""
+    if events:
+        send_due_sometimes(here)
     for event in events:
         if event.type in CHANGES and event.user_key is not None:
             here.cache.drop_user(event.user_key)
+        if event.type == "client_changed":
+            here.clients.drop(event.client)
+            here.cache.drop_client(event.client)
         signal = BY_NAME.get(event.type)
         if signal is not None:
             try:
                 signal.send(here.app, event=event, account=account)
             except Exception:
                 log.exception("A handler of the signal %s failed", event.type)
-        if (
-            account is not None
-            and event.type in notices.NOTICES
-            and event.detail.get("notify", True)
-        ):
+        if account is not None and event.type in NOTICES and event.detail.get("notify", True):
             queue_notice(here, account, event)
 
 
 def queue_notice(here: State, account: Account, event: Event) -> None:
-    """Tell the user by mail, in the background."""
+    """Tell the user by mail, in the background. Never raises."""
     if not here.can_mail(here.settings):
         return
     locale = account.locale
     if locale is None and has_request_context():
         locale = words.current_locale(here.settings.mfa_languages)
-
-    def job() -> None:
-        with here.app.app_context():
-            notice(here, account, event, locale)
-
-    here.deliver_later(job)
-
-
-def notice(here: State, account: Account, event: Event, locale: str | None) -> None:
-    """Queue one notice for every address that we know of the user: none waits for another."""
-    ctx = context(locale=locale, actor="system")
-    for address in people.notice_addresses(ctx, account):
-        message = Message(
-            channel="email",
-            to=address,
-            template="notice",
-            data={"event": event.type, **event.detail},
-            locale=locale,
-            purpose="notice",
-        )
-        here.deliver_later(partial(send_notice, here, account, event, message))
+    try:
+        ids = notices.queue(context(locale=locale), account, event, locale)
+    except MfaError as error:
+        log.error("A notice of %s could not be written down (%s)", event.type, error.code)
+        return
+    for notice_id in ids:
+        here.deliver_later(SendNotice(notice_id))
 
 
-def send_notice(here: State, account: Account, event: Event, message: Message) -> None:
-    """Send one notice to one address. Raises `NotDelivered`, for the queue to try again."""
-    with here.app.app_context():
+@dataclass(frozen=True, slots=True)
+class SendNotice:
+    """The job that sends one notice. To be called in an app context; may be pickled.
+
+    Raises `NotDelivered` when it is worth running again soon; if nobody does, it is sent later.
+    """
+
+    notice_id: str
+
+    def __call__(self) -> None:
+        ctx = context(actor="system")
+        notice = notices.take(ctx, self.notice_id)
+        if notice is None:
+            return
         try:
-            deliver(here, message, event=event)
-        except NotDelivered:
-            ctx = context(actor="system")
-            failed = ctx.event("message_failed", account.key, outcome="failed", notice=event.type)
-            ctx.store.run(partial(record, events=(failed,)))
+            deliver(state(), message_of(ctx, notice), event=notice.event)
+        except Undeliverable:
+            notices.failed(ctx, notice, final=True)
             raise
+        except NotDelivered:
+            notices.failed(ctx, notice, final=False)
+            raise
+        notices.sent(ctx, notice)
+
+
+@dataclass(frozen=True, slots=True)
+class SendDue:
+    """The job that looks for notices whose time has come again."""
+
+    def __call__(self) -> None:
+        for notice_id in notices.due(context(actor="system")):
+            state().deliver_later(SendNotice(notice_id))
+
+
+def message_of(ctx: Context, notice: notices.Notice) -> Message:
+    """What a notice says."""
+    link = not_me_url(ctx, notice)
+    return Message(
+        channel="email",
+        to=notice.to,
+        template="notice",
+        data={**notice.event.detail, "event": notice.event.type, "not_me_url": link},
+        locale=notice.locale,
+        purpose="notice",
+    )
+
+
+def not_me_url(ctx: Context, notice: notices.Notice) -> str | None:
+    """The link by which the reader says that it was somebody else.
+
+    Its host is that of `MFA_BASE_URL`, never one that a request names; without it, no link.
+    """
+    settings = ctx.settings
+    if settings.mfa_base_url is None:
+        return None
+    root = str(current_app.config.get("APPLICATION_ROOT") or "").rstrip("/")
+    token = not_me.token(ctx, notice.user_key, notice.event.id)
+    return f"{settings.mfa_base_url}{root}{settings.mfa_url_prefix}/not-me/{token}"
+
+
+def send_due_sometimes(here: State) -> None:
+    """Look for due notices in the background, at most once in `DUE_EVERY` per process."""
+    now = here.clock()
+    if abs(now - here.looked_for_due_at) >= DUE_EVERY:
+        here.looked_for_due_at = now
+        here.deliver_later(SendDue())
 
 
 def deliver(here: State, message: Message, *, event: Event | None = None) -> None:

@@ -5,34 +5,42 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, has_request_context, request
+from flask import Flask, has_request_context, request
+from flask_login import current_user
 from sqlalchemy.exc import SQLAlchemyError
 
-from flask_melody_mfa.core.errors import ConfigError, MfaError, Unavailable
+from flask_melody_mfa.core.errors import ConfigError, MfaError, NotConfigured, Unavailable
 from flask_melody_mfa.core.seal import Sealer
 from flask_melody_mfa.core.settings import Settings, late_problems
+from flask_melody_mfa.core.signed import Purpose, Signer
 from flask_melody_mfa.core.types import Account, Event, Instant, Message
 from flask_melody_mfa.factors import FACTORS
-from flask_melody_mfa.flows.context import AddressLimits, Context, DatabaseAddressLimits
-from flask_melody_mfa.flows.sessions import Requirement, Standing
-from flask_melody_mfa.store.database import Store
-from flask_melody_mfa.store.vault import Vault, load_vault
+from flask_melody_mfa.flows.clients import stored
+from flask_melody_mfa.flows.context import (
+    AddressLimits,
+    Context,
+    DatabaseAddressLimits,
+    Store,
+    Vault,
+    load_vault,
+)
+from flask_melody_mfa.flows.sessions import Requirement
+from flask_melody_mfa.web.clients import Clients
 from flask_melody_mfa.web.deliver import DeliverPool
-from flask_melody_mfa.web.limits import RedisAddressLimits
-from flask_melody_mfa.web.users import Users
+from flask_melody_mfa.web.proxies import this_app
+from flask_melody_mfa.web.session_cache import SessionCache
+from flask_melody_mfa.web.users import UserPage, Users, is_key, password_checker, unwrap
 
 log = logging.getLogger("flask_melody_mfa")
 
 EXTENSION = "melody_mfa"
-CACHED_SESSIONS = 10_000
-LONGEST_KEY = 255
 
 
 @dataclass(slots=True)
@@ -55,46 +63,6 @@ class Hooks:
     deliver_later: Callable[[Callable[[], None]], Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
-    """A satisfied session as this process knows it. `flask_id`: Flask-Login's `_user_id`."""
-
-    read_at: Instant
-    flask_id: str
-    standing: Standing
-
-
-class SessionCache:
-    """Satisfied sessions that were read a moment ago, by token and client."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._held: OrderedDict[tuple[str, str | None], Remembered] = OrderedDict()
-
-    def get(self, token: str, client: str | None) -> Remembered | None:
-        """What is known of a session, however old."""
-        return self._held.get((token, client))
-
-    def put(self, token: str, client: str | None, entry: Remembered) -> None:
-        """Remember a satisfied session."""
-        with self._lock:
-            self._held[token, client] = entry
-            while len(self._held) > CACHED_SESSIONS:
-                self._held.popitem(last=False)
-
-    def drop_user(self, user_key: str) -> None:
-        """Forget an account's sessions, so that they are read again at once."""
-        with self._lock:
-            for key, entry in list(self._held.items()):
-                if entry.standing.row.user_key == user_key:
-                    del self._held[key]
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._held.clear()
-
-
 @dataclass(slots=True)
 class State:
     """What one app has of this extension."""
@@ -112,13 +80,18 @@ class State:
     required: dict[str, Requirement] = field(default_factory=dict)
     exempt_views: set[Any] = field(default_factory=set)
     sms_provider: Any = None
+    callers: Any = None
+    password_seconds: float | None = None
+    client_of_endpoint: dict[str | None, str | None] = field(default_factory=dict)
     views_checked: bool = False
     sent: list[Any] = field(default_factory=list)
+    looked_for_due_at: Instant = field(default_factory=lambda: time.time_ns() // 1_000_000)
     _settings: Settings | None = None
-    _for_clients: dict[str, Settings] = field(default_factory=dict)
+    _clients: Clients | None = None
     _store: Store | None = None
     _vault: Vault | None = None
     _limits: AddressLimits | None = None
+    _signers: dict[Purpose, Signer] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     @property
@@ -149,26 +122,34 @@ class State:
         """Whether there is a way to send SMS."""
         return bool(self.hooks.send_sms or settings.mfa_sms_provider)
 
-    def settings_for(self, client: str | None) -> Settings:
-        """The settings with a client's overrides. An unknown client closes, never opens."""
+    @property
+    def clients(self) -> Clients:
+        """The clients, as this process knows them."""
+        if self._clients is None:
+            with self._lock:
+                self._clients = self._clients or Clients(
+                    lambda: self.settings,
+                    lambda client_id: stored(self.store, client_id),
+                    lambda: self.clock(),
+                )
+        return self._clients
+
+    def settings_for(self, client: str | None, *, however_old: bool = False) -> Settings:
+        """The settings with a client's overrides. An unknown client closes, never opens.
+
+        Raises `UnknownClient`, `ClientDisabled`, `Unavailable`.
+        """
         if client is None:
             return self.settings
-        found = self._for_clients.get(client)
-        if found is None:
-            overrides = self.settings.mfa_clients.get(client)
-            if overrides is None:
-                log.error("Unknown MFA client")
-                raise Unavailable
-            found = self._for_clients[client] = self.settings.for_client(
-                overrides, source="client code"
-            )
-        return found
+        return self.clients.get(client, however_old=however_old).settings
 
     @property
     def store(self) -> Store:
         """Our transactions on the host's engine."""
         if self._store is None:
             with self._lock:
+                if self._store is not None:
+                    return self._store
                 store = Store(self.db.engine, host_writes=self.host_writes)
                 if store.shared and not (self.app.testing or self.app.debug):
                     log.error(
@@ -206,51 +187,86 @@ class State:
                     self._vault = load_vault(self.store, sealer, self.clock())
         return self._vault
 
+    def signer(self, purpose: Purpose) -> Signer:
+        """What signs and reads the values of one purpose."""
+        found = self._signers.get(purpose)
+        if found is None:
+            found = self._signers[purpose] = Signer(self.settings.mfa_secret_keys, purpose)
+        return found
+
     @property
     def address_limits(self) -> AddressLimits:
         """Where per-address limits are counted."""
         if self._limits is None:
             uri = self.settings.mfa_rate_limit_storage_uri
-            self._limits = RedisAddressLimits(uri) if uri else DatabaseAddressLimits()
+            self._limits = redis_limits(uri) if uri else DatabaseAddressLimits()
         return self._limits
 
-    def ask(self, hook: Callable[..., Any], *arguments: Any) -> Any:
-        """What a hook answers. Whatever it raises closes the gate."""
+    def ask(self, name: str, hook: Callable[..., Any], *arguments: Any) -> Any:
+        """What a hook of the host's answers. Raises `Unavailable` for whatever it raises."""
         try:
-            return hook(*arguments)
+            return self.app.ensure_sync(hook)(*arguments)
         except MfaError:
             raise
         except Exception:
-            log.exception("The hook %s failed", getattr(hook, "__qualname__", hook))
+            log.exception("%s failed", name)
             raise Unavailable from None
 
+    def current_user(self) -> Any:
+        """Flask-Login's current user, or None for nobody. Raises `Unavailable`."""
+        try:
+            with self.users.quietly():
+                user = unwrap(current_user)
+        except SQLAlchemyError:
+            log.exception("The user could not be loaded")
+            raise Unavailable from None
+        return user if getattr(user, "is_authenticated", False) else None
+
     def describe(self, user: Any) -> Account:
-        """The account of a user. Raises `Unavailable` for what is none: nobody is let in by it."""
-        account = self.ask(self.hooks.describe_user or self.users.describe, user)
-        if (
-            not isinstance(account, Account)
-            or not isinstance(account.key, str)
-            or not 0 < len(account.key) <= LONGEST_KEY
-        ):
-            log.error("describe_user must return an Account whose key has 1 to 255 characters")
+        """The account of a user. One that cannot be described closes the gate."""
+        hook = self.hooks.describe_user or self.users.describe
+        account = self.ask("describe_user", hook, unwrap(user))
+        if not isinstance(account, Account):
+            log.error("describe_user answered a %s, not an Account", type(account).__name__)
+            raise Unavailable
+        if not is_key(account.key):
+            log.error("A user key is a text of 1 to 255 characters that ends in no blank")
             raise Unavailable
         return account
 
     def load_user(self, key: str) -> Any:
         """The user of a key, or None."""
         if self.hooks.load_user is not None:
-            return self.ask(self.hooks.load_user, key)
+            return self.ask("load_user", self.hooks.load_user, key)
         if self.users.model is None:
             manager = getattr(self.app, "login_manager", None)
             callback = getattr(manager, "_user_callback", None)
-            return self.ask(callback, key) if callback is not None else None
+            return None if callback is None else self.ask("user_loader", callback, key)
         return self.users.load(key)
 
     def find_user(self, login: str) -> Any:
         """The user of a login text, or None."""
         if self.hooks.find_user is not None:
-            return self.ask(self.hooks.find_user, login)
+            return self.ask("find_user", self.hooks.find_user, login)
         return self.users.find(login) if self.users.model is not None else None
+
+    def list_users(self, query: str, cursor: str, limit: int) -> UserPage:
+        """A page of the host's users. Raises `NotConfigured` where there is no way to list them."""
+        if self.hooks.list_users is not None:
+            return UserPage(*self.ask("list_users", self.hooks.list_users, query, cursor or None))
+        if self.users.model is None:
+            raise NotConfigured
+        return self.users.listed(query, cursor, limit)
+
+    def password_check(self, user: Any) -> Callable[[str], bool] | None:
+        """What tells whether a password is this user's; None where the app has no way to."""
+        hook, user = self.hooks.check_password, unwrap(user)
+        if hook is not None:
+            return lambda password: bool(self.ask("check_password", hook, user, password))
+        check = password_checker(user)
+        if check is None:
+            return None
+        return lambda password: bool(self.ask("check_password", check, password))
 
     def account_of(self, key: str) -> Account | None:
         """The account of a key; None when the host has no such user any more."""
@@ -258,7 +274,7 @@ class State:
         return None if user is None else self.describe(user)
 
     def deliver_later(self, job: Callable[[], None]) -> None:
-        """Hand a job to the host's queue, or to our pool."""
+        """Hand a job to the host's queue, or to our pool. It runs in a context of this app."""
         if self.hooks.deliver_later is not None:
             try:
                 self.hooks.deliver_later(job)
@@ -267,23 +283,51 @@ class State:
             return
         if self.pool is None:
             self.pool = DeliverPool(inline=self.app.testing)
-        self.pool.submit(job)
+
+        def in_context() -> None:
+            with self.app.app_context():
+                job()
+
+        self.pool.submit(in_context)
+
+
+def redis_limits(uri: str) -> AddressLimits:
+    """Limits counted in Redis; what talks to it is loaded only where it is used."""
+    module = import_module("flask_melody_mfa.web.limits")
+    counted: AddressLimits = module.RedisAddressLimits(uri)
+    return counted
+
+
+@lru_cache(maxsize=64)
+def host_of(url: str) -> str | None:
+    """The host name in a URL."""
+    return urlsplit(url).hostname
 
 
 def state() -> State:
     """The state of the current app."""
-    found: State | None = current_app.extensions.get(EXTENSION)
+    found: State | None = this_app().extensions.get(EXTENSION)
     if found is None:
         raise RuntimeError("This app has no MelodyMFA: call mfa.init_app(app, db).")
     return found
 
 
 def context(
-    client: str | None = None, *, locale: str | None = None, actor: str = "user"
+    client: str | None = None,
+    *,
+    locale: str | None = None,
+    actor: str = "user",
+    however_old: bool = False,
 ) -> Context:
-    """The means of this request, with the client's settings resolved."""
+    """The means of this request, with the client's settings resolved.
+
+    `however_old`: also from a client that is due to be read again, for who is about to do so.
+    """
     here = state()
-    settings = here.settings_for(client)
+    settings, origins = here.settings, here.settings.mfa_origins
+    if client is not None:
+        found = here.clients.get(client, however_old=however_old)
+        settings, origins = found.settings, (*origins, *found.client.origins)
     in_request = has_request_context()
     base_url = here.settings.mfa_base_url
     return Context(
@@ -299,7 +343,8 @@ def context(
         address=request.remote_addr if in_request else None,
         user_agent=request.user_agent.string[:512] if in_request else None,
         locale=locale,
-        origin_host=urlsplit(base_url).hostname if base_url else None,
+        origin_host=host_of(base_url) if base_url else None,
+        origins=origins,
         can_mail=here.can_mail(here.settings),
         can_sms=here.can_sms(here.settings),
         actor=actor,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
-LONGEST = 2000
+LONGEST = 4000
 
 
 def safe_path(target: str | None) -> str | None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import importlib
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import inspect, select
+from sqlalchemy import and_, inspect, or_, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Mapper
+from sqlalchemy.orm import InstrumentedAttribute, Mapper
 
 from flask_melody_mfa.core.errors import Unavailable
 from flask_melody_mfa.core.types import Account
+
+LONGEST_KEY = 255
 
 
 def unwrap(user: Any) -> Any:
@@ -23,9 +25,29 @@ def unwrap(user: Any) -> Any:
     return get() if get is not None else user
 
 
+def is_key(key: object) -> bool:
+    """Whether every database keeps this text whole and tells it from every other.
+
+    MariaDB pads with blanks before it compares, and may cut what is too long.
+    """
+    return (
+        isinstance(key, str)
+        and 0 < len(key) <= LONGEST_KEY
+        and not key.endswith(" ")
+        and not any(char == "\x00" or "\ud800" <= char <= "\udfff" for char in key)
+    )
+
+
 def text_or_none(value: Any) -> str | None:
     """A non-empty text, or None."""
     return str(value) if value not in (None, "") else None
+
+
+class UserPage(NamedTuple):
+    """A page of users, and the cursor of the next page; None on the last."""
+
+    users: Sequence[Any]
+    next_cursor: str | None
 
 
 class Users:
@@ -96,7 +118,10 @@ class Users:
                 kind = column.type.python_type
             except NotImplementedError:
                 kind = str
-            values.append(uuid.UUID(part) if kind is uuid.UUID else kind(part))
+            value = uuid.UUID(part) if kind is uuid.UUID else kind(part)
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise ValueError("no database holds such a number")
+            values.append(value)
         return values[0] if len(values) == 1 else tuple(values)
 
     def load(self, key: str) -> Any:
@@ -112,22 +137,65 @@ class Users:
             raise Unavailable from None
 
     def find(self, login: str) -> Any:
-        """The user of a login text, by email and then user name, as the database compares."""
+        """The user of a login text, by email and then user name, as the database compares.
+
+        Both are asked in any case: how long it takes does not tell whether there is one.
+        """
         if "\x00" in login or len(login) > 320:
             return None
         try:
             login.encode()
         except UnicodeEncodeError:
             return None
+        found = []
         for name in ("email", "username"):
             column = getattr(self.model, name, None)
             if column is None:
                 continue
             with self.quietly() as session:
-                user = session.scalars(select(self.model).where(column == login).limit(2)).all()
-            if len(user) == 1:
-                return user[0]
-        return None
+                users = session.scalars(select(self.model).where(column == login).limit(2)).all()
+            if len(users) == 1:
+                found.append(users[0])
+        return found[0] if found else None
+
+    def listed(self, query: str, cursor: str, limit: int) -> UserPage:
+        """A page of users in the order of their keys; `query`: in address or name, or the key.
+
+        `cursor`: the key of the last user of the page before. Raises `Unavailable`.
+        """
+        model = self.model
+        columns = inspect(model).primary_key
+        statement = select(model).order_by(*columns).limit(limit + 1)
+        if query:
+            named = [getattr(model, name, None) for name in ("email", "username", "name")]
+            matches = [
+                column.icontains(query, autoescape=True)
+                for column in named
+                if isinstance(column, InstrumentedAttribute)
+            ]
+            statement = statement.where(or_(*matches, *self._is_at(columns, query)))
+        try:
+            if cursor:
+                after = self.identity(cursor)
+                values = after if isinstance(after, tuple) else (after,)
+                statement = statement.where(tuple_(*columns) > tuple_(*values))
+            with self.quietly() as session:
+                found = list(session.scalars(statement).unique())
+        except (ValueError, TypeError):
+            return UserPage((), None)
+        except SQLAlchemyError:
+            raise Unavailable from None
+        more = len(found) > limit
+        return UserPage(found[:limit], self.key_of(found[limit - 1]) if more else None)
+
+    def _is_at(self, columns: Any, key: str) -> list[Any]:
+        """A condition that finds the user of a key, if the text can be one."""
+        try:
+            identity = self.identity(key)
+        except (ValueError, TypeError):
+            return []
+        values = identity if isinstance(identity, tuple) else (identity,)
+        return [and_(*(column == value for column, value in zip(columns, values, strict=True)))]
 
 
 VERIFIED = ("email_verified", "email_verified_at", "email_confirmed_at", "confirmed")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from babel import Locale, UnknownLocaleError, negotiate_locale
 from babel.support import NullTranslations, Translations
-from flask import current_app, request
+from flask import current_app, g, request
 from markupsafe import Markup
 
 from flask_melody_mfa.web import door
@@ -49,7 +51,8 @@ class Texts:
         return translated % {"num": num, **values}
 
 
-def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
+@lru_cache(maxsize=16)
+def languages(offered: tuple[str, ...]) -> tuple[Mapping[str, str], ...]:
     """The languages on offer, each by its own name."""
     found = []
     for code in offered:
@@ -57,15 +60,32 @@ def languages(offered: tuple[str, ...]) -> list[dict[str, str]]:
             name = Locale.parse(code.replace("-", "_")).get_display_name()
         except (UnknownLocaleError, ValueError):
             continue
-        found.append({"code": code, "name": (name or code).capitalize()})
-    return found
+        found.append(MappingProxyType({"code": code, "name": (name or code).capitalize()}))
+    return tuple(found)
+
+
+def direction(locale: str) -> str:
+    """Whether a language is written `ltr` or `rtl`, as the attribute `dir` has it."""
+    return str(Locale.parse(locale.replace("-", "_")).text_direction)
+
+
+def country_names(codes: Iterable[str], locale: str) -> list[str]:
+    """Countries (ISO codes) by their names in a language, in its order as far as code points go."""
+    names = Locale.parse(locale.replace("-", "_")).territories
+    return sorted(names.get(code, code) for code in codes)
 
 
 def match(wanted: list[str], offered: tuple[str, ...]) -> str | None:
-    """The offered language that fits best; `zh-CN` finds `zh_Hans`."""
-    aliases = {"zh": "zh_Hans", "zh_CN": "zh_Hans", "zh_SG": "zh_Hans", "zh_Hans_CN": "zh_Hans"}
-    preferred = [aliases.get(name.replace("-", "_"), name.replace("-", "_")) for name in wanted]
+    """The offered language that fits best; `zh-CN` finds `zh_Hans`, which `zh-TW` does not."""
+    preferred = [simplified(name.replace("-", "_")) for name in wanted]
     return negotiate_locale(preferred, list(offered), sep="_")
+
+
+def simplified(name: str) -> str:
+    """`zh_Hans` for each name of simplified Chinese; any other name as it is."""
+    folded = name.lower()
+    plain = folded in ("zh", "zh_cn", "zh_sg") or folded.startswith("zh_hans")
+    return "zh_Hans" if plain else name
 
 
 def current_locale(offered: tuple[str, ...]) -> str:
@@ -73,7 +93,7 @@ def current_locale(offered: tuple[str, ...]) -> str:
 
     First what was chosen on our pages, then the host's Babel, then `Accept-Language`.
     """
-    chosen = door.mark().get("l")
+    chosen = g.get("_mfa_locale") or door.mark().get("l")
     if chosen in offered:
         return chosen
     if "babel" in current_app.extensions:
@@ -84,7 +104,7 @@ def current_locale(offered: tuple[str, ...]) -> str:
             found = match([str(locale)], offered)
             if found:
                 return found
-    accepted = [value for value, _ in request.accept_languages]
+    accepted = [value for value, quality in request.accept_languages if quality > 0]
     return match(accepted, offered) or offered[0]
 
 
@@ -95,11 +115,15 @@ ERRORS = {
     "not_authenticated": mfa_lazy("Please sign in."),
     "mfa_required": mfa_lazy("Please finish signing in."),
     "invalid_code": mfa_lazy("That code is not right. Check it and try again."),
+    "invalid_passkey": mfa_lazy("That passkey did not work. Try again, or sign in another way."),
     "step_up_required": mfa_lazy("Please confirm that it is you."),
     "stuck": mfa_lazy("You cannot finish signing in."),
     "forbidden": mfa_lazy("You are not allowed to do this."),
     "not_found": mfa_lazy("There is nothing here."),
     "not_configured": mfa_lazy("This is not available here."),
+    "method_not_allowed": mfa_lazy("This address does not do that."),
+    "too_large": mfa_lazy("This is too large."),
+    "unsupported_media_type": mfa_lazy("This address does not read data of this type."),
     "conflict": mfa_lazy("This was changed elsewhere in the meantime. Please try again."),
     "challenge_over": mfa_lazy("This sign-in is over. Please sign in again."),
     "locked": mfa_lazy("Too many wrong codes. Please wait before you try again."),
@@ -116,6 +140,8 @@ REASONS = {
     "number_type": mfa_lazy("Enter the number of a mobile phone."),
     "number": mfa_lazy("Enter a phone number with its country code, like +44 7400 123456."),
     "number_required": mfa_lazy("Enter a phone number."),
+    "password": mfa_lazy("Enter your password."),
+    "login": mfa_lazy("Enter your email address or user name."),
     "email": mfa_lazy("Your account has no email address that can receive codes."),
     "clock": mfa_lazy(
         "The code is right for another time. Set the clock of your phone to automatic and try "
@@ -124,6 +150,12 @@ REASONS = {
     "last_try": mfa_lazy("That was the last try. Please sign in again."),
     "not_delivered": mfa_lazy("The message could not be sent. Please try again in a moment."),
     "choose": mfa_lazy("Choose one of these."),
+    "missing": mfa_lazy("This is missing."),
+    "unknown": mfa_lazy("There is no such field here."),
+    "type": mfa_lazy("This has the wrong type."),
+    "passkey": mfa_lazy("This is not the answer of a passkey."),
+    "name_required": mfa_lazy("Enter a name."),
+    "too_short": mfa_lazy("This is too short."),
 }
 
 LOCKED_HELP = mfa_lazy(
@@ -131,12 +163,17 @@ LOCKED_HELP = mfa_lazy(
 )
 
 STUCK = {
+    "recovery_session": mfa_lazy(
+        "You signed in with a recovery code. For this, sign out and sign in again with one of your "
+        "usual sign-in steps."
+    ),
     "recovery_needs_factor": mfa_lazy(
-        "A recovery code alone is not enough here. Prove one of your other factors, or ask the "
-        "people who run this service for help."
+        "A recovery code alone is not enough here: one of your other sign-in steps is needed, too."
     ),
 }
+NOT_IN_THIS_SESSION = frozenset({"recovery_session"})
+"""Reasons that concern one act; the sign-in itself is finished."""
+
 STUCK_OTHERWISE = mfa_lazy(
-    "Your account needs a second factor that you cannot use or set up right now. Please ask the "
-    "people who run this service for help."
+    "Your account needs a second sign-in step that you cannot use or set up right now."
 )

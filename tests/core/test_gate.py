@@ -672,6 +672,7 @@ def act(
 
 RESISTANT = {"phishing_resistant": True}
 PASSWORD_FRESH = {"password_fresh": True}
+OR_CODE = {"or_recovery_code": True}
 
 
 def only(*kinds: str) -> dict[str, Any]:
@@ -771,6 +772,27 @@ STEP_UPS = [
         asked=only()),
     act("a recovery code among the wanted factors adds nothing", prove("otp"), RECOVERY,
         enrolled="otp", recovery_codes=3, asked=only("otp", "recovery_code")),
+    act("to reset, a recovery code is offered beside the factors", prove("otp", "recovery_code"),
+        RECOVERY, enrolled="otp", recovery_codes=3, asked=OR_CODE),
+    act("to reset, a code that was spent for it will do", Satisfied(), RECOVERY,
+        enrolled="otp", fresh="recovery_code", asked=OR_CODE),
+    act("without that, a spent code will not do", prove("otp"), RECOVERY,
+        enrolled="otp", fresh="recovery_code"),
+    act("to reset from a recovery session, only a further code will do",
+        prove("", "recovery_code"), RECOVERY, enrolled="otp", proven="recovery_code",
+        recovery_codes=3, fresh="otp", asked=OR_CODE, marks=(check("S07"),)),
+    act("to reset from a recovery session, the further code does", Satisfied(), RECOVERY,
+        enrolled="otp", proven="recovery_code", fresh="recovery_code", asked=OR_CODE),
+    act("to reset from a recovery session without codes is refused",
+        Stuck(reason="recovery_session"), RECOVERY, enrolled="otp", proven="recovery_code",
+        asked=OR_CODE),
+    act("to reset with no usable factor, a recovery code is what is left",
+        prove("", "recovery_code"), RECOVERY, enrolled="otp", disabled="otp", recovery_codes=3,
+        asked=OR_CODE),
+    act("to reset, no code will do where they are switched off", prove("otp"),
+        enrolled="otp", fresh="recovery_code", recovery_codes=3, asked=OR_CODE),
+    act("to reset, nobody without codes is offered one", prove("otp"), RECOVERY,
+        enrolled="otp", asked=OR_CODE),
 ]  # fmt: skip
 
 

@@ -677,3 +677,86 @@ def test_exempt_views_blueprints_and_endpoints_are_left_alone(host: Host, ada: i
 def test_a_second_init_app_is_refused_with_advice(host: Host) -> None:
     with pytest.raises(RuntimeError, match="once per app"):
         host.mfa.init_app(host.app, host.db)
+
+
+def test_requests_that_share_an_app_context_share_nothing_of_ours(make_host: Make) -> None:
+    host = make_host(WTF_CSRF_ENABLED=True)
+    users = [host.user(f"{name}@example.org") for name in ("ada", "bob")]
+    for user in users:
+        host.enroll(user, "otp")
+    with host.app.app_context():
+        for user, email in zip(users, ("ada@example.org", "bob@example.org"), strict=True):
+            person = Person(host)
+            person.sign_in(email)
+            assert person.get("/open").text == "open False"
+            person.get("/mfa/challenge", follow=True)
+            person.code(host.otp(user))
+            assert person.get("/secret").text == f"secret of {email}"
+            person.get("/logout")
+
+
+def test_what_fresh_session_protection_signs_out_is_not_let_in(host: Host, ada: int) -> None:
+    host.app.config["SESSION_PROTECTION"] = "strong"
+    person = pending(host)
+    person.follow()
+    person.code(host.otp(ada))
+    assert person.get("/guarded").text == "guarded"
+    thief = Person(host)
+    thief.client.set_cookie("session", person.cookies()["session"])
+    thief.client.environ_base["HTTP_USER_AGENT"] = "another browser"
+    assert thief.get("/guarded").headers["Location"].startswith("/login")
+    answer = thief.client.get("/guarded", headers=JSON)
+    assert answer.get_json()["code"] == "not_authenticated"
+
+
+def test_a_user_who_is_gone_is_not_let_in_by_what_a_process_remembers(host: Host, ada: int) -> None:
+    person = pending(host)
+    person.follow()
+    person.code(host.otp(ada))
+    assert person.get("/guarded").text == "guarded"
+    host.login_manager.user_loader(lambda key: None)
+    assert person.get("/guarded").headers["Location"].startswith("/login")
+
+
+@pytest.mark.parametrize("cookie", ["x", "1|", "1|é", "1|00", "|||", "1|" + "0" * 128])
+def test_a_remember_cookie_that_nobody_signed_is_no_cookie(
+    host: Host, ada: int, cookie: str
+) -> None:
+    client = host.app.test_client()
+    client.set_cookie("remember_token", cookie)
+    answer = client.get("/mfa/challenge", headers=BROWSER)
+    assert answer.status_code == 303
+    assert answer.headers["Location"].startswith("/login")
+
+
+def test_a_remember_cookie_that_comes_with_the_password_is_kept_as_a_wish(
+    host: Host, ada: int
+) -> None:
+    bob = host.user("bob@example.org")
+    host.enroll(bob, "otp")
+    person = pending(host)
+    person.follow()
+    with host.clock() as clock:
+        person.code(host.otp(ada))
+        person.client.delete_cookie("session")
+        assert "remember_token" in person.cookies()
+        clock.tick(60)
+        person.sign_in()
+        assert "remember_token" not in person.cookies()
+        person.follow()
+        person.code(host.otp(ada))
+        assert "remember_token" in person.cookies()
+        # Whoever signs in beside somebody else's cookie did not ask for one.
+        person.client.delete_cookie("session")
+        person.sign_in("bob@example.org")
+        person.follow()
+        person.code(host.otp(bob))
+        assert "remember_token" not in person.cookies()
+        assert "bob@example.org" in person.get("/secret").text
+
+
+def test_a_login_view_may_be_named_by_its_path(host: Host, ada: int) -> None:
+    host.login_manager.login_view = "/login"
+    person = pending(host)
+    assert person.get("/login").status_code == 200
+    assert person.get("/secret").headers["Location"].startswith("/mfa/challenge")

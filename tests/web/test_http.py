@@ -40,7 +40,7 @@ HOSTILE = [
     "/a\\..\\evil",
     "evil.example",
     "/%09/../\\evil.example",
-    "/" + "a" * 3000,
+    "/" + "a" * 5000,
 ]
 
 
@@ -105,6 +105,33 @@ def test_a_policy_of_the_hosts_is_left_alone_in_its_layout(make_host: Make) -> N
     assert "HOST" in person.text
     assert person.page is not None
     assert person.page.headers["Content-Security-Policy"] == "default-src 'self'"
+
+
+@pytest.mark.check("H05")
+@pytest.mark.parametrize("theirs", ["default-src 'self'", None])
+def test_a_default_policy_of_the_hosts_holds_for_our_pages_in_its_layout(
+    make_host: Make, theirs: str | None
+) -> None:
+    host = make_host(MFA_BASE_TEMPLATE="layout.html")
+    from jinja2 import DictLoader
+
+    host.app.jinja_loader = DictLoader(
+        {"layout.html": "<title>{% block title %}{% endblock %}</title>{% block head %}"
+         "{% endblock %}<main>HOST {% block content %}{% endblock %}</main>"}
+    )  # fmt: skip
+
+    @host.app.after_request
+    def policy(response: Any) -> Any:
+        if theirs is not None:
+            response.headers.setdefault("Content-Security-Policy", theirs)
+        return response
+
+    host.user()
+    person = arrive(host)
+    assert person.page is not None
+    found = person.page.headers.getlist("Content-Security-Policy")
+    assert found == [theirs or "frame-ancestors 'none'"]
+    assert "Content-Security-Policy" not in person.get("/open").headers or theirs is not None
 
 
 @pytest.mark.check("H08")

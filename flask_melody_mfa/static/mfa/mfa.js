@@ -30,11 +30,14 @@ function copyButton(button) {
   if (!source || !navigator.clipboard) return;
   const label = button.textContent;
   const status = button.parentElement.querySelector("[data-mfa-copy-status]");
+  const lines = source.matches("ol") ? [...source.children] : [source];
   let timer;
   button.hidden = false;
   button.addEventListener("click", async () => {
     try {
-      await navigator.clipboard.writeText(source.textContent.replace(/\s+/g, ""));
+      await navigator.clipboard.writeText(
+        lines.map((line) => line.textContent.replace(/\s+/g, "")).join("\n"),
+      );
     } catch {
       getSelection().selectAllChildren(source);
       return;
@@ -47,6 +50,11 @@ function copyButton(button) {
       if (status) status.textContent = "";
     }, 2500);
   });
+}
+
+function printButton(button) {
+  button.hidden = false;
+  button.addEventListener("click", () => print());
 }
 
 // One submit at a time. The button is not disabled: its name and value must be sent.
@@ -76,6 +84,15 @@ for (const form of document.querySelectorAll("form[data-mfa-form]")) {
 }
 document.querySelectorAll("form[data-mfa-resend]").forEach(countDown);
 document.querySelectorAll("button[data-mfa-copy]").forEach(copyButton);
+document.querySelectorAll("button[data-mfa-print]").forEach(printButton);
 
 // A page brought back by "back" or "forward" is ready to be used again.
 addEventListener("pageshow", () => [...busy.keys()].forEach(rest));
+
+// Times are written in UTC; here the reader's own zone is known.
+for (const time of document.querySelectorAll("time[data-mfa-time]")) {
+  const style = { dateStyle: "medium" };
+  if (time.dataset.mfaTime === "minute") style.timeStyle = "short";
+  const language = time.closest("[lang]")?.lang || undefined;
+  time.textContent = new Intl.DateTimeFormat(language, style).format(new Date(time.dateTime));
+}

@@ -6,7 +6,17 @@ from flask import Blueprint
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.web import door
-from flask_melody_mfa.web.pages import challenge, common, enroll
+from flask_melody_mfa.web.pages import (
+    account,
+    challenge,
+    common,
+    device,
+    enroll,
+    not_me,
+    passkey,
+    policy,
+    recovery_code,
+)
 from flask_melody_mfa.web.state import state
 
 
@@ -29,6 +39,17 @@ def blueprint(url_prefix: str) -> Blueprint:
         static_url_path="/static",
     )
     pages.add_url_rule("/locale", "locale", common.view(set_locale), methods=["POST"])
-    pages.register_blueprint(challenge.blueprint())
-    pages.register_blueprint(enroll.blueprint())
+    proving, setting_up = challenge.blueprint(), enroll.blueprint()
+    passkey.add_to_challenge(proving)
+    passkey.add_to_enroll(setting_up)
+    pages.register_blueprint(proving)
+    pages.register_blueprint(setting_up)
+    pages.register_blueprint(passkey.blueprint())
+    pages.register_blueprint(recovery_code.blueprint())
+    pages.register_blueprint(device.blueprint())
+    pages.register_blueprint(account.blueprint())
+    pages.register_blueprint(policy.blueprint())
+    pages.add_url_rule(
+        "/not-me/<token>", "not_me", common.view(not_me.page), methods=["GET", "POST"]
+    )
     return pages

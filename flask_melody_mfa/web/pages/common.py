@@ -1,14 +1,13 @@
-"""What all pages share: the wrapper around a view, headers, errors, template data."""
+"""What all pages share: the wrapper around a view, fields, CSRF, and `web/page.py`."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from flask import Flask, current_app, g, make_response, redirect, render_template, request, url_for
-from flask_wtf.csrf import generate_csrf, validate_csrf
+from flask import current_app, flash, g, redirect, request
+from flask_wtf.csrf import validate_csrf
 from werkzeug.wrappers import Response as BaseResponse
 from wtforms import ValidationError
 
@@ -17,72 +16,46 @@ from flask_melody_mfa.core.errors import (
     ChallengeOver,
     CsrfFailed,
     InvalidRequest,
-    Locked,
     MfaError,
     MfaRequired,
-    NobodyCan,
     NotAuthenticated,
-    TooMany,
-    Unavailable,
+    TooLarge,
 )
-from flask_melody_mfa.web import answers, door, words
-from flask_melody_mfa.web.state import state
-from flask_melody_mfa.web.urls import safe_path
-
-log = logging.getLogger("flask_melody_mfa")
-
-OWN_CSP = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+from flask_melody_mfa.web import answers, door, guard, words
+from flask_melody_mfa.web.lines import is_text
+from flask_melody_mfa.web.operation import LARGEST_BODY
+from flask_melody_mfa.web.page import (
+    Page,
+    cancel_url,
+    error_page,
+    keeping_next,
+    locked_page,
+    next_path,
+    render,
+    secure,
 )
-FRAME_CSP = "frame-ancestors 'none'"
+from flask_melody_mfa.web.seen import At
+
+__all__ = [
+    "Page",
+    "cancel_url",
+    "check_csrf",
+    "error_answer",
+    "error_page",
+    "field",
+    "first_lock_seconds",
+    "go",
+    "keeping_next",
+    "locked_page",
+    "next_path",
+    "render",
+    "secret_field",
+    "secure",
+    "view",
+]
+
 LONGEST_FIELD = 320
-
-
-class Page:
-    """What every template may use as `mfa`."""
-
-    def __init__(self, app: Flask) -> None:
-        here = state()
-        self.settings = here.settings
-        self.locale = words.current_locale(self.settings.mfa_languages)
-        self.texts = words.Texts(self.locale)
-        self.issuer = self.settings.mfa_issuer or app.name
-        self.base_template = self.settings.mfa_base_template
-        self.languages = words.languages(self.settings.mfa_languages)
-        self.dir = "ltr"
-        self.next = next_path() or ""
-        self.here = answers.this_path() if request.method == "GET" else None
-        self.locale_url = url_for("mfa.locale")
-        self.csp_nonce = g.get("csp_nonce", "")
-
-    @property
-    def csrf_token(self) -> str:
-        """A token for this browser's session."""
-        return str(generate_csrf())
-
-    def static(self, filename: str) -> str:
-        """The address of one of our static files."""
-        return url_for("mfa.static", filename=filename)
-
-    def url(self, endpoint: str, **values: Any) -> str:
-        """An address of ours, keeping `next`."""
-        return url_for(endpoint, **values)
-
-
-def next_path() -> str | None:
-    """Where this request wants to end: the one `next` of its form or query, if it stays here."""
-    for source in (request.form, request.args):
-        values = source.getlist("next")
-        if values:
-            return safe_path(values[0]) if len(set(values)) == 1 else None
-    return None
-
-
-def keeping_next() -> dict[str, Any]:
-    """`next` as an argument of `url_for`, where there is one."""
-    target = next_path()
-    return {"next": target} if target else {}
+LONGEST_SECRET = 1024
 
 
 def field(name: str, *, required: bool = False) -> str:
@@ -93,10 +66,19 @@ def field(name: str, *, required: bool = False) -> str:
         raise InvalidRequest({name: "invalid"})
     if len(value) > LONGEST_FIELD:
         raise InvalidRequest({name: "too_long"})
-    if "\x00" in value or any(0xD800 <= ord(char) <= 0xDFFF for char in value):
+    if not is_text(value):
         raise InvalidRequest({name: "invalid"})
     if required and not value:
         raise InvalidRequest({name: "required"})
+    return value
+
+
+def secret_field(name: str) -> str:
+    """A password as it was typed, blanks and all. Raises `InvalidRequest`."""
+    values = request.form.getlist(name)
+    value = values[0] if len(values) == 1 else ""
+    if not value or len(value) > LONGEST_SECRET or not is_text(value):
+        raise InvalidRequest({name: "invalid"})
     return value
 
 
@@ -113,50 +95,26 @@ def check_csrf() -> None:
         raise CsrfFailed from None
 
 
-def render(template: str, status: int = 200, **values: Any) -> BaseResponse:
-    """A page of ours."""
-    page = Page(current_app._get_current_object())  # type: ignore[attr-defined]
-    response = make_response(
-        render_template(
-            template,
-            mfa=page,
-            mfa_text=page.texts.mfa_text,
-            mfa_ntext=page.texts.mfa_ntext,
-            **values,
-        ),
-        status,
-    )
-    response.headers["Content-Language"] = page.locale.replace("_", "-")
-    return secure(response)
+def view(function: Callable[..., Any], *, by_script: bool = False) -> Callable[..., Any]:
+    """Wrap a page: CSRF, errors as pages, headers. HEAD is answered as GET.
 
-
-def secure(response: BaseResponse) -> BaseResponse:
-    """The headers of every answer of ours."""
-    headers = response.headers
-    headers["Cache-Control"] = "no-store"
-    headers["Referrer-Policy"] = "same-origin"
-    headers["X-Frame-Options"] = "DENY"
-    headers["X-Content-Type-Options"] = "nosniff"
-    own = state().settings.mfa_base_template == "mfa/base.html"
-    headers.setdefault("Content-Security-Policy", OWN_CSP if own else FRAME_CSP)
-    return response
-
-
-def view(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a page: CSRF, errors as pages, headers. HEAD is answered as GET."""
+    `by_script`: what is posted to it comes from a script of ours, which reads problems.
+    """
 
     @wraps(function)
     def wrapped(**values: Any) -> BaseResponse:
         try:
             if request.method == "POST":
-                if request.content_length is not None and request.content_length > 65_536:
-                    return error_page(InvalidRequest({"form": "too_long"}), status=413)
+                if request.content_length is not None and request.content_length > LARGEST_BODY:
+                    raise TooLarge
                 check_csrf()
             failed: MfaError | None = g.get("_mfa_failed")
             if failed is not None:
                 raise failed
             return secure(function(**values))
         except MfaError as error:
+            if by_script and request.method == "POST":
+                return secure(answers.problem(error))
             return secure(error_answer(error))
 
     return wrapped
@@ -169,67 +127,15 @@ def error_answer(error: MfaError) -> BaseResponse:
     match error:
         case ChallengeOver():
             door.set_mark(c=None)
+            if guard.look().at is At.SATISFIED:  # it was a step-up, or a further set-up
+                flash(answers.texts().mfa_text(words.ERRORS["challenge_over"]), "warning")
+                return go(next_path() or "/")
             door.clear_remember_cookie()
             return answers.to_login(next_path(), words.ERRORS["challenge_over"])
         case NotAuthenticated() | MfaRequired():
             return answers.to_login(next_path() or answers.this_path())
         case _:
             return error_page(error)
-
-
-def error_page(error: MfaError, status: int | None = None) -> BaseResponse:
-    """A page that says what is wrong and what to do."""
-    say = words.Texts(words.current_locale(state().settings.mfa_languages))
-    if isinstance(error, Locked):
-        return locked_page(error.retry_after)
-    if isinstance(error, NobodyCan):
-        reason = words.STUCK.get(error.reason, words.STUCK_OTHERWISE)
-        return render("mfa/stuck.html", 403, reason=say.mfa_text(reason), cancel_url=cancel_url())
-    if isinstance(error, Unavailable):
-        log.error("An MFA page answered 503: %s", type(error).__name__)
-    sentence = words.ERRORS.get(error.code, words.ERRORS["unavailable"])
-    response = render(
-        "mfa/error.html",
-        status or error.status,
-        heading=say.mfa_text(HEADINGS.get(error.status, HEADINGS[400])),
-        detail=say.mfa_text(sentence),
-        back_url=next_path() or "/",
-    )
-    answers.retry_after(response, error)
-    return response
-
-
-HEADINGS = {
-    400: words.mfa_lazy("That did not work"),
-    403: words.mfa_lazy("Not allowed"),
-    404: words.mfa_lazy("Not found"),
-    409: words.mfa_lazy("That did not work"),
-    429: words.mfa_lazy("Please wait"),
-    503: words.mfa_lazy("Not available right now"),
-}
-
-
-def locked_page(retry_after: int, status: int = 429) -> BaseResponse:
-    """Too many wrong proofs: the same for a right and a wrong code."""
-    response = render(
-        "mfa/locked.html",
-        status,
-        minutes=max(1, -(-retry_after // 60)),
-        heading="",
-        help=words.Texts(words.current_locale(state().settings.mfa_languages)).mfa_text(
-            words.LOCKED_HELP
-        ),
-        retry_after=retry_after,
-        sign_in_url=answers.login_url(),
-        cancel_url=cancel_url(),
-    )
-    answers.retry_after(response, TooMany(retry_after))
-    return response
-
-
-def cancel_url() -> str:
-    """Where a running challenge is given up; empty without one."""
-    return url_for("mfa.challenge.cancel") if door.mark().get("c") else ""
 
 
 def go(target: str) -> BaseResponse:

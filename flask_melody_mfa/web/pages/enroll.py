@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
-import segno
 from flask import Blueprint, redirect, request, url_for
 from markupsafe import Markup
 from werkzeug.wrappers import Response as BaseResponse
@@ -14,6 +14,7 @@ from flask_melody_mfa.core.errors import (
     ChallengeOver,
     InvalidRequest,
     MfaRequired,
+    NobodyCan,
     NotAuthenticated,
     NotDelivered,
     Throttled,
@@ -22,10 +23,10 @@ from flask_melody_mfa.core.errors import (
 from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import enroll, sessions, sign_in, tries
-from flask_melody_mfa.web import answers, door, guard, words
-from flask_melody_mfa.web.guard import At
-from flask_melody_mfa.web.pages import common, steps
+from flask_melody_mfa.web import answers, door, guard, qr, words
+from flask_melody_mfa.web.pages import code_sheet, common, replace, steps
 from flask_melody_mfa.web.pages.challenge import expired, reason, wait
+from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import context, state
 
 
@@ -46,7 +47,7 @@ def here_to_enroll() -> steps.Here:
         return open_enrollment(seen)
 
 
-def open_enrollment(seen: guard.Seen) -> steps.Here:
+def open_enrollment(seen: Seen) -> steps.Here:
     """Open an enrollment for a satisfied session, behind a step-up."""
     ctx = context(seen.client)
     standing = sessions.read(ctx, door.mark().get("s") or "")
@@ -58,6 +59,8 @@ def open_enrollment(seen: guard.Seen) -> steps.Here:
     step = sessions.meets(ctx, account, standing, asked)
     if isinstance(step, gate.NeedPassword):
         raise MfaRequired
+    if isinstance(step, gate.Stuck):
+        raise NobodyCan(step.reason)
     purpose = challenges.ENROLL if isinstance(step, gate.Satisfied) else challenges.STEP_UP
     begun = sign_in.begin_on_session(
         ctx,
@@ -147,6 +150,8 @@ def set_up_page(kind: FactorKind) -> BaseResponse:
         answer = {"code": code, "name": common.field("name")}
         finished = enroll.finish(here.ctx, here.account, here.challenge, kind, answer)
     except InvalidRequest as error:
+        if "name" in error.errors:
+            return show(here, step, kind, name_error=reason(error, "name"), status=400)
         return show(here, step, kind, error=reason(error, "code"), status=400)
     except tries.LastTry as error:
         door.set_mark(c=None)
@@ -173,13 +178,11 @@ def send(
     try:
         enroll.send(here.ctx, here.account, here.challenge, kind, answer)
     except Throttled as error:
-        sentence = words.ERRORS["throttled"]
-        response = show(here, step, kind, destination_error=sentence, status=429)
+        response = show(here, step, kind, notice=words.ERRORS["throttled"], status=429)
         answers.retry_after(response, error)
         return response
     except NotDelivered as error:
-        sentence = words.REASONS["not_delivered"]
-        response = show(here, step, kind, destination_error=sentence, status=503)
+        response = show(here, step, kind, notice=words.REASONS["not_delivered"], status=503)
         answers.retry_after(response, error)
         return response
     except InvalidRequest as error:
@@ -194,21 +197,26 @@ def show(
     kind: FactorKind,
     *,
     error: str = "",
+    name_error: str = "",
     destination_error: str = "",
+    notice: str = "",
     status: int = 200,
 ) -> BaseResponse:
-    """The set-up page of one factor."""
+    """The set-up page of one factor. Each error belongs to a field, `notice` to none."""
     say = answers.texts()
     row = here.challenge.row
     kept = here.ctx.vault.open_kept(row) if row.code_kind == kind.value else {}
     values: dict[str, Any] = {
         "action": url_for(f"mfa.enroll.{kind.value}"),
         "code_error": say.mfa_text(error),
+        "name_error": say.mfa_text(name_error),
+        "notice": say.mfa_text(notice),
         "others": steps.set_ups(step, kind),
         "cancel_url": url_for("mfa.challenge.cancel"),
         "resend_in": wait(here),
         "minutes": here.ctx.settings.mfa_code_seconds // 60 or 1,
-        "sent": bool(kept),
+        "sent": bool(kept) and row.sent_at is not None,
+        "undelivered": bool(kept) and row.sent_at is None,
         "just_sent": request.args.get("sent") == "1",
         "purpose": steps.shown_purpose(here),
     }
@@ -217,25 +225,29 @@ def show(
     elif kind is FactorKind.EMAIL:
         values["destination"] = here.account.email or ""
         values["send_url"] = url_for("mfa.enroll.email_send")
-        values["code_error"] = say.mfa_text(error or destination_error)
+        values["notice"] = say.mfa_text(notice or destination_error)
     else:
-        values["phase"] = "code" if kept else "number"
-        values["destination"] = kept.get("destination", "")
+        values["phase"] = "code" if values["sent"] else "number"
+        values["destination"] = readable_number(kept.get("destination", ""))
         typed = request.form.get("phone_number", "")[:40]
-        values["phone_value"] = typed or kept.get("destination") or here.account.phone or ""
+        known = kept.get("destination") or here.account.phone or ""
+        values["phone_value"] = typed or readable_number(known)
         values["phone_error"] = say.mfa_text(destination_error)
-        values["countries"] = list(here.ctx.settings.mfa_sms_countries)
+        values["countries"] = words.country_names(here.ctx.settings.mfa_sms_countries, say.locale)
     return common.render(f"mfa/enroll/{kind.value}.html", status, **values)
+
+
+def readable_number(number: str) -> str:
+    """A number in groups. What knows numbers is loaded only where SMS are sent."""
+    return str(import_module("flask_melody_mfa.factors.sms").readable(number))
 
 
 def authenticator(here: steps.Here) -> dict[str, Any]:
     """What the authenticator's page shows."""
     prompt = enroll.show(here.ctx, here.account, here.challenge, FactorKind.OTP)
-    code = segno.make(prompt.shown["uri"], error="m", micro=False)
-    svg = code.svg_inline(scale=5, border=4, dark="#000", light="#fff", omitsize=True)
     return {
         # Made by us from our own URI: there is nothing in it that a user typed unescaped.
-        "qr_svg": Markup(svg),  # noqa: S704
+        "qr_svg": Markup(qr.svg(prompt.shown["uri"])),  # noqa: S704
         "secret": prompt.shown["secret"],
         "uri": prompt.shown["uri"],
         "name_value": request.form.get("name", "")[:64],
@@ -260,4 +272,6 @@ def blueprint() -> Blueprint:
         common.view(lambda: send_page(FactorKind.EMAIL)),
         methods=["POST"],
     )
+    code_sheet.add_to(pages)
+    replace.add_to(pages)
     return pages

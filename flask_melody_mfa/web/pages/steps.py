@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from flask import g, url_for
+from flask import flash, g, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -18,10 +18,10 @@ from flask_melody_mfa.core.errors import (
 )
 from flask_melody_mfa.core.types import Account, FactorKind
 from flask_melody_mfa.flows import challenge as challenges
-from flask_melody_mfa.flows import prove, sign_in, tries
+from flask_melody_mfa.flows import prove, recovery, sign_in, tries
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.context import Context
-from flask_melody_mfa.web import answers, door, guard, words
+from flask_melody_mfa.web import answers, device_cookie, door, guard, offers, words
 from flask_melody_mfa.web.pages import common
 from flask_melody_mfa.web.state import context, state
 
@@ -31,11 +31,14 @@ LABELS = {
     FactorKind.OTP: words.mfa_lazy("Authenticator app"),
     FactorKind.EMAIL: words.mfa_lazy("Email code"),
     FactorKind.SMS: words.mfa_lazy("Text message"),
+    FactorKind.PASSKEY: words.mfa_lazy("Passkey"),
+    FactorKind.RECOVERY_CODE: words.mfa_lazy("Recovery code"),
 }
 DESCRIPTIONS = {
     FactorKind.OTP: words.mfa_lazy("Codes from an app on your phone or computer. Works offline."),
     FactorKind.EMAIL: words.mfa_lazy("A code sent to your email address each time."),
     FactorKind.SMS: words.mfa_lazy("A code sent to your phone each time. Less secure than an app."),
+    FactorKind.PASSKEY: words.mfa_lazy("Your fingerprint, face or screen lock. Nothing to type."),
 }
 
 
@@ -43,6 +46,7 @@ class Here:
     """The running challenge of this browser, for one request."""
 
     def __init__(self) -> None:
+        self.since = state().cache.since()
         seen = guard.look()
         token = door.mark().get("c")
         if token is None:
@@ -92,14 +96,11 @@ def page_of(here: Here) -> str:
 
 
 def preferred(here: Here, step: gate.Prove) -> FactorKind:
-    """Which of several factors to ask for first: the one used last, else the first in order."""
-    offered = [kind for kind in step.factors if kind in LABELS]
-    if not offered:
-        return FactorKind.EMAIL
-    used = {
-        FactorKind(row.kind): row.last_used_at or 0 for row in here.challenge.holding.credentials
-    }
-    return max(offered, key=lambda kind: (used.get(kind, 0), -offered.index(kind)))
+    """Which page to show first: the factor's used last, else that of the first alternative."""
+    kind = challenges.preferred(step, here.challenge.holding)
+    if kind is not None:
+        return kind
+    return next((kind for kind in LABELS if kind in step.alternatives), FactorKind.EMAIL)
 
 
 def ways(here: Here, step: gate.Prove, current: FactorKind) -> list[dict[str, Any]]:
@@ -136,11 +137,9 @@ def send_next() -> None:
     try:
         g.pop("_mfa_challenge", None)
         now = Here()
-        match now.step():
-            case gate.Prove(factors=(FactorKind.EMAIL | FactorKind.SMS as kind,)):
-                prove.send(now.ctx, now.account, now.challenge, kind)
-            case _:
-                return
+        step = now.step()
+        if isinstance(step, gate.Prove):
+            prove.send_preferred(now.ctx, now.account, now.challenge, step)
     except MfaError as error:
         log.info("The next code was not sent: %s", error.code)
 
@@ -154,7 +153,31 @@ def after(here: Here, finished: sign_in.Finished | None) -> BaseResponse:
         door.rotate()
         door.put_back(finished.parked)
         door.set_mark(s=finished.token, c=None)
+        guard.remember_new(here.ctx, finished, here.since)
     else:
         door.set_mark(c=None)
         state().cache.drop_user(here.account.key)
-    return common.go(common.next_path() or finished.next_url or "/")
+    device_cookie.keep(here.account.key, finished.device)
+    target = common.next_path() or finished.next_url or "/"
+    if finished.purpose in (challenges.SIGN_IN, challenges.RAISE) and finished.standing:
+        target = offers.offer(here.ctx, here.account, finished.standing, target) or target
+    return common.go(target)
+
+
+def tell_left(count: int) -> None:
+    """Say on the next page how many recovery codes are left, and when that is few."""
+    say = answers.texts()
+    few = count <= recovery.FEW
+    text = say.mfa_ntext(
+        "You have used a recovery code. %(num)d is left.",
+        "You have used a recovery code. %(num)d are left.",
+        count,
+    )
+    flash(text, "warning" if few else "info")
+    if few:
+        flash(say.mfa_text(MAKE_NEW), "warning")
+
+
+MAKE_NEW = words.mfa_lazy(
+    "Make new recovery codes soon: sign in the usual way and open your account's security page."
+)

@@ -1,0 +1,381 @@
+"""What a backend does for a user, without the user's browser: set-ups, proofs, demands.
+
+Each begins with a challenge of a purpose of its own, whose token nobody holds: it is found again
+by the user, the calling client and the factor, or by its id. Nothing here changes a session.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from flask_melody_mfa.core import otp
+from flask_melody_mfa.core.codes import new_token
+from flask_melody_mfa.core.errors import (
+    ChallengeOver,
+    Conflict,
+    Forbidden,
+    InvalidRequest,
+    NotConfigured,
+    NotFound,
+    WrongProof,
+)
+from flask_melody_mfa.core.types import (
+    Accepted,
+    Account,
+    Answer,
+    Event,
+    FactorKind,
+    Instant,
+    NewCredential,
+)
+from flask_melody_mfa.flows import changes, directory, enroll, messages, people, tries
+from flask_melody_mfa.flows.account import SessionView, session_view
+from flask_melody_mfa.flows.challenge import Challenge, is_recent
+from flask_melody_mfa.flows.context import Context
+from flask_melody_mfa.flows.sign_in import new_row
+from flask_melody_mfa.store import accounts, challenges, credentials, sessions
+from flask_melody_mfa.store.accounts import Holding
+from flask_melody_mfa.store.log import record
+from flask_melody_mfa.store.tables import ChallengeRow
+
+SET_UP = "s2s_setup"
+VERIFY = "s2s_verify"
+METHOD = "backend"
+MOST_LISTED = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A set-up that waits for its code. `destination`: where the code went; not masked."""
+
+    expires_at: Instant
+    secret: str | None = field(default=None, repr=False)
+    uri: str | None = field(default=None, repr=False)
+    destination: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """An open challenge of a backend, and what its account holds."""
+
+    row: ChallengeRow
+    holding: Holding
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """A proof that was asked for."""
+
+    id: str
+    expires_at: Instant
+
+
+def check_active(account: Account) -> None:
+    """Raises `Forbidden` for an account that the host has switched off."""
+    if not account.active:
+        raise Forbidden
+
+
+def check_sender(ctx: Context, kind: FactorKind) -> None:
+    """Raises `NotConfigured` where no code of this factor could leave."""
+    can = {FactorKind.EMAIL: ctx.can_mail, FactorKind.SMS: ctx.can_sms}
+    if not can.get(kind, True):
+        raise NotConfigured
+
+
+def known_holding(ctx: Context, session: Session, account: Account) -> Holding:
+    """What an account holds; its row is made where there is none yet."""
+    holding = accounts.read_holding(session, account.key)
+    if not holding.known:
+        accounts.ensure_user(session, account.key, ctx.now)
+        holding = accounts.read_holding(session, account.key)
+    return holding
+
+
+def running(ctx: Context, account: Account, purpose: str, kind: FactorKind) -> Running:
+    """What is open for this backend, user and factor; a new challenge is not written yet."""
+
+    def work(session: Session) -> Running:
+        holding = known_holding(ctx, session, account)
+        row = challenges.find_open(
+            session, account.key, purpose, ctx.now, client=ctx.client, setting_up=kind.value
+        )
+        if row is not None:
+            return Running(row=row, holding=holding, is_new=False)
+        row = new_row(ctx, account.key, purpose, METHOD, new_token(), None)
+        row.setting_up = kind.value
+        return Running(row=row, holding=holding, is_new=True)
+
+    return ctx.store.run(work)
+
+
+def write(ctx: Context, row: ChallengeRow) -> None:
+    """Write a new challenge."""
+    ctx.store.run(lambda session: session.add(row))
+
+
+def just_sent(ctx: Context, row: ChallengeRow, destination: str) -> Instant | None:
+    """When the code ends that went to this very destination within the pause; else None.
+
+    Whoever asks again because an answer was lost gets that answer, and no second message.
+    """
+    if row.sent_at is None or not is_recent(ctx, row.sent_at, ctx.settings.mfa_resend_seconds):
+        return None
+    kept = ctx.vault.open_kept(row)
+    return int(kept["expires_at"]) if kept.get("destination") == destination else None
+
+
+def set_up(ctx: Context, account: Account, kind: FactorKind, answer: Answer) -> Prepared:
+    """Begin a set-up, or show the one that has begun. Sends the code for email and sms.
+
+    Raises `Conflict` for a factor that is held, `InvalidRequest`, `UnsupportedDestination`,
+    `NotConfigured`, `Throttled`, `NotDelivered`, `Forbidden`.
+    """
+    check_active(account)
+    check_sender(ctx, kind)
+    now = running(ctx, account, SET_UP, kind)
+    if now.holding.of(kind):
+        raise Conflict
+    prompt = ctx.factors[kind].start_enrollment(ctx.env(now.row.id), account, answer)
+    if now.is_new:
+        write(ctx, now.row)
+    if prompt.message is None:
+        secret = otp.decode_secret(str(prompt.shown["secret"]))
+        return Prepared(
+            expires_at=now.row.expires_at,
+            secret=otp.encode(secret),
+            uri=str(prompt.shown["uri"]),
+        )
+    destination = prompt.message.to
+    ends = just_sent(ctx, now.row, destination)
+    if ends is None:
+        messages.send_code(ctx, account, now.row, kind, prompt)
+        ends = int(prompt.kept["expires_at"])
+    return Prepared(expires_at=min(ends, now.row.expires_at), destination=destination)
+
+
+def confirm(ctx: Context, account: Account, kind: FactorKind, answer: Answer) -> None:
+    """Judge the code of a set-up and store the factor; the user is told of it.
+
+    Where no set-up is open (any more) a code is as wrong as any. Raises `WrongProof`,
+    `InvalidRequest`, and `Conflict` for a factor that is held or a lost race.
+    """
+    check_active(account)
+    now = running(ctx, account, SET_UP, kind)
+    if now.holding.of(kind):
+        raise Conflict
+    if now.is_new:
+        raise WrongProof
+    row = now.row
+    challenge = Challenge(row=row, holding=now.holding)
+    kept = ctx.vault.open_kept(row) if row.code_kind == kind.value else {}
+    try:
+        enroll.charge(ctx, challenge)
+    except ChallengeOver:
+        raise WrongProof from None
+    try:
+        new = ctx.factors[kind].finish_enrollment(ctx.env(row.id), kept, answer)
+    except WrongProof:
+        enroll.over(ctx, challenge)
+        raise
+    except InvalidRequest:
+        ctx.store.run(lambda session: challenges.refund(session, row))
+        raise
+    store(ctx, account, challenge, new)
+
+
+def store(ctx: Context, account: Account, challenge: Challenge, new: NewCredential) -> None:
+    """Write a confirmed factor and end its set-up, all in one transaction."""
+
+    def work(session: Session) -> tuple[Event, ...]:
+        row = challenge.row
+        if new.destination is not None and not challenges.claim_code(session, row, ctx.now):
+            raise WrongProof
+        if not challenges.end(session, row, ctx.now):
+            raise Conflict
+        if not accounts.claim_version(session, challenge.holding):
+            raise Conflict
+        enroll.add(ctx, session, account, challenge.holding, new)
+        events = (
+            ctx.event("factor_enrolled", account.key, factor=new.kind.value),
+            *changes.follow(ctx, session, account.key, reason="factor_enrolled"),
+        )
+        record(session, events)
+        return events
+
+    ctx.tell(account, ctx.store.run(work))
+
+
+def ask(ctx: Context, account: Account, kind: FactorKind) -> Verification:
+    """Ask for a proof; sends the code for email and sms.
+
+    Raises `NotFound` for a factor that is not held, `Conflict` for a disabled one, `Locked`,
+    `Throttled`, `NotDelivered`, `Forbidden`, `NotConfigured`.
+    """
+    check_active(account)
+    check_sender(ctx, kind)
+    now = running(ctx, account, VERIFY, kind)
+    held = [ctx.vault.open_credential(row) for row in now.holding.of(kind)]
+    if not held:
+        raise NotFound
+    if kind in now.holding.disabled:
+        raise Conflict
+    tries.check_lock(ctx, now.holding)
+    row = now.row
+    if not now.is_new:
+        sends = kind is not FactorKind.OTP
+        ends = just_sent(ctx, row, held[0].destination or "") if sends else row.expires_at
+        if ends is not None:
+            return Verification(id=row.id, expires_at=min(ends, row.expires_at))
+        ctx.store.run(lambda session: challenges.end(session, now.row, ctx.now))
+        row = new_row(ctx, account.key, VERIFY, METHOD, new_token(), None)
+        row.setting_up = kind.value
+    prompt = ctx.factors[kind].start_proof(ctx.env(row.id), account, held)
+    write(ctx, row)
+    messages.send_code(ctx, account, row, kind, prompt)
+    ends = int(prompt.kept.get("expires_at", row.expires_at))
+    return Verification(id=row.id, expires_at=min(ends, row.expires_at))
+
+
+def verify(
+    ctx: Context,
+    account: Account,
+    kind: FactorKind,
+    answer: Answer,
+    *,
+    verification_id: str | None = None,
+) -> None:
+    """Judge a proof, with the same counters and the same single use as everywhere.
+
+    An authenticator's code needs no `verification_id`. Raises `WrongProof` for whatever is
+    wrong, over or somebody else's; `InvalidRequest`, `Locked`, `Throttled`, `Forbidden`.
+    """
+    check_active(account)
+    if verification_id is None and kind is not FactorKind.OTP:
+        raise InvalidRequest({"verification_id": "missing"})
+
+    def look(session: Session) -> tuple[ChallengeRow | None, Holding]:
+        row = None
+        if verification_id is not None:
+            row = challenges.find_open(
+                session,
+                account.key,
+                VERIFY,
+                ctx.now,
+                client=ctx.client,
+                setting_up=kind.value,
+                challenge_id=verification_id,
+            )
+        return row, accounts.read_holding(session, account.key)
+
+    row, holding = ctx.store.read(look)
+    tries.check_lock(ctx, holding)
+    if (row is None and verification_id is not None) or not holding.of(kind):
+        raise WrongProof
+    held = [ctx.vault.open_credential(one) for one in holding.of(kind)]
+    kept = ctx.vault.open_kept(row) if row is not None and row.code_kind == kind.value else {}
+    try:
+        tries.charge(ctx, account.key, kind, row)
+    except ChallengeOver:
+        raise WrongProof from None
+    try:
+        subject = row.id if row is not None else VERIFY
+        accepted = ctx.factors[kind].finish_proof(ctx.env(subject), held, kept, answer)
+        accept(ctx, account, row, accepted)
+    except WrongProof:
+        tries.fail(ctx, account, kind, row)
+        raise
+    except Exception:
+        tries.refund(ctx, account.key, kind, row)
+        raise
+
+
+def accept(ctx: Context, account: Account, row: ChallengeRow | None, accepted: Accepted) -> None:
+    """Claim an accepted proof, once. Raises `WrongProof` when it was spent already."""
+
+    def work(session: Session) -> tuple[Event, ...]:
+        claim(ctx, session, account, row, accepted)
+        if row is not None:
+            challenges.end(session, row, ctx.now)
+        tries.settle(session, account.key, accepted.kind)
+        accounts.forgive_user(session, account.key)
+        events = (ctx.event("proof_accepted", account.key, factor=accepted.kind.value),)
+        record(session, events)
+        return events
+
+    ctx.tell(account, ctx.store.run(work))
+
+
+def claim(
+    ctx: Context,
+    session: Session,
+    account: Account,
+    row: ChallengeRow | None,
+    accepted: Accepted,
+) -> None:
+    """Spend what a proof was made of. Raises `WrongProof` when it was spent already."""
+    credential_id = accepted.credential_id or ""
+    if accepted.last_step is not None:
+        spent = credentials.claim_step(
+            session, account.key, credential_id, accepted.last_step, ctx.now
+        )
+    else:
+        spent = (
+            row is not None
+            and challenges.claim_code(session, row, ctx.now)
+            and credentials.touch(session, account.key, credential_id, ctx.now)
+        )
+    if not spent:
+        raise WrongProof
+
+
+def demand(ctx: Context, account: Account, kind: FactorKind) -> None:
+    """The user must set a factor up at the next sign-in. One that is held stays as it is.
+
+    Raises `Forbidden`, and `Conflict` for a lost race.
+    """
+    check_active(account)
+
+    def work(session: Session) -> None:
+        holding = known_holding(ctx, session, account)
+        if holding.of(kind) or kind in holding.must_set_up:
+            return
+        if not accounts.claim_version(session, holding):
+            raise Conflict
+        accounts.set_must_set_up(session, account.key, sorted({*holding.must_set_up, kind}))
+
+    ctx.store.run(work)
+
+
+def take_away(ctx: Context, account: Account, kind: FactorKind) -> None:
+    """Remove a factor with its secret, and the demand for it. Taking nothing away is fine.
+
+    Raises `Forbidden`, and `Conflict` for a lost race.
+    """
+    check_active(account)
+
+    def work(session: Session) -> bool:
+        holding = accounts.read_holding(session, account.key)
+        if kind in holding.must_set_up:
+            if not accounts.claim_version(session, holding):
+                raise Conflict
+            accounts.set_must_set_up(session, account.key, sorted(holding.must_set_up - {kind}))
+        return bool(holding.of(kind))
+
+    if ctx.store.run(work):
+        people.reset(ctx, account, [kind], reason="taken away")
+
+
+def sessions_of(ctx: Context, account: Account) -> list[SessionView]:
+    """The live sessions of an account, those used last first."""
+    rows = ctx.store.read(lambda session: list(sessions.of_user(session, account.key, MOST_LISTED)))
+    return [session_view(row, None) for row in rows]
+
+
+def lock_of(ctx: Context, account: Account) -> Instant | None:
+    """When the account's lock ends; None without one."""
+    holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
+    return directory.lock_of(ctx, holding.locked_until)

@@ -1,0 +1,1 @@
+"""The pages in a real Chromium: looks, accessibility, keyboard, no script, host layouts."""

@@ -1,0 +1,1 @@
+"""A host with an API for machines beside its pages, and a sign-in that speaks JSON."""
