@@ -31,6 +31,10 @@ MESSAGES_WINDOW: Instant = 30 * MINUTE
 EMAILS_PER_DAY = 30
 SMS_PER_DAY = 10
 
+SKEW: Instant = MINUTE
+"""How far the clocks of an app's servers may disagree: what one did a moment ago may lie that far
+in the future of another."""
+
 OTP_CREDENTIALS = 5
 PASSKEYS = 20
 

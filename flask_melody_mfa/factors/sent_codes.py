@@ -7,6 +7,7 @@ from typing import Literal
 
 from flask_melody_mfa.core.codes import new_code
 from flask_melody_mfa.core.errors import WrongProof
+from flask_melody_mfa.core.limits import SKEW
 from flask_melody_mfa.core.types import SECOND, Answer, FactorKind, Kept, Message, Prompt
 from flask_melody_mfa.factors.base import Env
 
@@ -52,7 +53,8 @@ def judge(env: Env, kind: FactorKind, kept: Kept, answer: Answer) -> str:
     destination, expires_at = str(kept["destination"]), int(kept["expires_at"])
     given = digest_of(env, kind, destination, answer["code"])
     # A clock that was set back does not make a code live longer than it was given.
-    lives = env.now < expires_at <= env.now + env.settings.mfa_code_seconds * SECOND
+    latest = env.now + env.settings.mfa_code_seconds * SECOND + SKEW
+    lives = env.now < expires_at <= latest
     if not hmac.compare_digest(given, expected) or not lives:
         raise WrongProof
     return destination

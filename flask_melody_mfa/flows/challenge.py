@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy.orm import Session
 
-from flask_melody_mfa.core import gate
+from flask_melody_mfa.core import gate, limits
 from flask_melody_mfa.core.errors import ChallengeOver
 from flask_melody_mfa.core.types import Account, FactorKind, Instant, Method, Proof
 from flask_melody_mfa.flows.context import Context
@@ -175,7 +175,7 @@ def gate_facts(
 
 def is_recent(ctx: Context, at: Instant, seconds: int) -> bool:
     """Whether something happened within the last `seconds`; a clock set back extends nothing."""
-    return 0 <= ctx.now - at <= seconds * 1000
+    return -limits.SKEW <= ctx.now - at <= seconds * 1000
 
 
 def owed(ctx: Context, account: Account, challenge: Challenge) -> gate.StepUp:

@@ -119,8 +119,7 @@ def test_what_the_host_hands_over_is_looked_at_too(host: Host) -> None:
     with host.app.app_context():
         found = host.get(user)
         for code in ("１２３４５６", "\ud800", "12\x0034", "x" * 5000, "", 123456, None):
-            with pytest.raises(InvalidRequest):
-                host.mfa.verify(found, code)  # type: ignore[arg-type]
+            assert host.mfa.verify(found, code) is False  # type: ignore[arg-type]
         for secret in ("\ud800", "0189", "a\x00", "A" * 5000, b"short"):
             with pytest.raises(InvalidRequest):
                 host.mfa.adopt_otp(found, secret)
@@ -182,14 +181,13 @@ def test_keys_that_look_alike_are_different_accounts(
                 try:
                     enough = host.mfa.verify(member, "000000")
                 except Unavailable:
-                    # MySQL's own collation takes "ada " for "ada": nobody is lent anything.
-                    assert (kind, member.name) == ("mysql", "ada ")
+                    # Some collations take "ada " for "ada": no such key is taken at all.
+                    assert member.name == "ada "
                     continue
                 assert enough is False
                 enroll(member, "email", destination="a@example.org")
             keys = [row["user_key"] for row in host.rows("mfa_credential")]
-            expected = [name for name in ALIKE if (kind, name) != ("mysql", "ada ")]
-            assert sorted(keys) == sorted(expected)
+            assert sorted(keys) == sorted(set(ALIKE) - {"ada "})
             assert host.mfa.verify(members[0], "000000") is False
             failures = {row["user_key"]: row["failures"] for row in host.rows("mfa_user")}
             assert failures.pop("ada") == 1
