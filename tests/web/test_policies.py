@@ -638,7 +638,7 @@ def test_the_longest_state_survives_a_sign_in(plain: Host) -> None:
     assert came_back(person)["state"] == state
 
 
-@pytest.mark.reference(140, 141, 142, 187)
+@pytest.mark.reference(140, 141, 142)
 @pytest.mark.parametrize(
     ("name", "config"),
     [
