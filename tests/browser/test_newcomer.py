@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
+from tests.browser.site import listen
 from tests.databases import absent
 
 pytestmark = pytest.mark.browser
@@ -42,7 +43,7 @@ def fernleaf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "example_app", "--port", str(port), "--instance", str(folder)]
     command += ["--partner-port", "0"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "FLASK_ENABLE_RECOVERY_CODE": "0"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
     log = folder / "log"
     with log.open("w") as output:
         running = subprocess.Popen(
@@ -66,7 +67,7 @@ def page(chromium: Any) -> Iterator[Any]:
     context.set_default_timeout(15_000)
     page = context.new_page()
     said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    listen(page, said)
     yield page
     context.close()
     assert said == []

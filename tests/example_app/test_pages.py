@@ -15,6 +15,7 @@ from example_app import create_app
 from example_app.extensions import db
 from example_app.post_room import EXTENSION, PostRoom
 from tests.browser.looking import axe_source, findings, misfits, small_targets, text_size
+from tests.browser.site import listen
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +39,6 @@ def site(sqlite_url: str) -> Iterator[tuple[str, PostRoom]]:
             "SECRET_KEY": "s" * 40,
             "MFA_SECRET_KEYS": ["m" * 40],
             "SQLALCHEMY_DATABASE_URI": sqlite_url,
-            "ENABLE_RECOVERY_CODE": False,
         }
     )
     with app.app_context():
@@ -78,7 +78,7 @@ def test_every_page_fits_320_pixels_at_twice_the_text_and_axe_finds_nothing(
     context = chromium.new_context(viewport={"width": 320, "height": 640}, color_scheme=scheme)
     page = context.new_page()
     said: list[str] = []
-    page.on("console", lambda message: said.append(message.text))
+    listen(page, said)
     wrong: list[str] = []
 
     def look(path: str = "") -> None:
