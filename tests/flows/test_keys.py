@@ -100,17 +100,22 @@ def test_a_rotation_that_is_interrupted_goes_on_where_it_was(
     during = make_host(url, create=False, MFA_SECRET_KEYS=[NEW, OLD])
     with during.app.app_context():
         engine = during.db.engine
-    commits: list[int] = []
+    sealed: list[str] = []
 
-    def stop(connection: Any) -> None:
-        commits.append(1)
-        if len(commits) == 4:
+    def note(_: Any, __: Any, statement: str, *___: Any) -> None:
+        if statement.startswith("UPDATE mfa_credential"):
+            sealed.append(statement)
+
+    def stop(_: Any) -> None:
+        if len(sealed) > keys.BATCH:  # the first batch is done, the second about to be
             raise KeyboardInterrupt
 
+    event.listen(engine, "before_cursor_execute", note)
     event.listen(engine, "commit", stop)
     with pytest.raises(KeyboardInterrupt):
         say_in(during)
     event.remove(engine, "commit", stop)
+    event.remove(engine, "before_cursor_execute", note)
     assert len({row["key_id"] for row in during.rows("mfa_credential")}) == 2
     assert works(during, users[0])
     assert not say(during, "rotate").startswith("0 rows")
