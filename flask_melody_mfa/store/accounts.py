@@ -5,6 +5,7 @@ Statements that a sign-in needs are built once, here, and filled in when they ru
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from flask_melody_mfa.core.errors import CannotOpen
 from flask_melody_mfa.core.types import FactorKind, Instant
 from flask_melody_mfa.store.statements import execute, rows_changed
 from flask_melody_mfa.store.tables import (
@@ -31,6 +33,8 @@ from flask_melody_mfa.store.tables import (
     SessionRow,
     User,
 )
+
+log = logging.getLogger("flask_melody_mfa")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,7 @@ CREDENTIAL = tuple(CredentialRow.__table__.columns)
 
 HOLDING = (
     select(
+        User.user_key.label("holder"),
         User.version,
         User.failures,
         User.lock_level,
@@ -118,6 +123,9 @@ def read_holding(session: Session, user_key: str) -> Holding:
     if not rows:
         return Holding(user_key=user_key)
     first = rows[0]
+    if first.holder != user_key:  # to MySQL's `utf8mb4_bin`, blanks at the end are nothing
+        log.error("The database takes two user keys for one; MFA lends nobody another's factors")
+        raise CannotOpen
     # A row for each pair of a credential and a disabled factor: each credential once.
     held = {row.id: row[-len(CREDENTIAL) :] for row in rows if row.id is not None}
     return Holding(

@@ -19,7 +19,12 @@ from sqlalchemy import (
     Text,
 )
 
-EXACT: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+EXACT: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+}
 
 STEP_1 = MetaData()
 """Accounts, credentials, challenges, sessions, counters, events."""
