@@ -11,6 +11,8 @@ from flask import after_this_request, request
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core.signed import Purpose
+from flask_melody_mfa.flows import devices
+from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.devices import Issued
 from flask_melody_mfa.web.state import state
 
@@ -52,6 +54,12 @@ def read(user_key: str) -> str | None:
     """The token that this browser holds for an account, or None."""
     found = opened(request.cookies.get(name_for(user_key)))
     return found[0] if found is not None and found[1] * 1000 > state().clock() else None
+
+
+def device_id(ctx: Context, user_key: str) -> str | None:
+    """The id of the account's device that this browser is, or None."""
+    token = read(user_key)
+    return devices.id_of(ctx, user_key, token) if token is not None else None
 
 
 def write(response: BaseResponse, user_key: str, issued: Issued | None) -> None:

@@ -477,6 +477,24 @@ def test_what_it_does_not_cover_is_asked_and_then_the_device_covers_it_too(
     assert rows[0]["factors"] == "otp", "what was proven this time"
 
 
+def test_a_session_that_is_asked_again_renews_its_device(make_host: Make) -> None:
+    host = make_host(**ON, MFA_SESSION_MAX_SECONDS=3600)
+    ada = host.user()
+    host.enroll(ada, "otp")
+    codes_of(host, ada)
+    with host.clock() as clock:
+        person = sign_in(host, ada, remember_device="1")
+        before, first = device_cookies(person), host.rows("mfa_device")[0]
+        clock.tick(3601)
+        person.get("/secret")
+        person.follow()
+        person.code(host.otp(ada), remember_device="1")
+        rows = host.rows("mfa_device")
+        assert [row["id"] for row in rows] == [first["id"]]
+        assert rows[0]["expires_at"] == first["expires_at"] + 3601 * 1000
+        assert device_cookies(person) != before and not is_asked(person)
+
+
 def test_a_remember_cookie_of_the_hosts_and_a_device_sign_in_together(host: Host, ada: int) -> None:
     person = arrive(host, remember="1")
     person.code(host.otp(ada), remember_device="1")

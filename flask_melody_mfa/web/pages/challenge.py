@@ -93,6 +93,7 @@ def open_challenge(seen: Seen, target: str | None) -> bool:
             purpose=challenges.RAISE,
             method=standing.method,
             proofs=standing.proofs,
+            goal=challenges.Goal(device=device_cookie.device_id(ctx, account.key)),
             next_url=target,
         )
     else:

@@ -33,8 +33,7 @@ def show_list() -> BaseResponse:
 
 def this_one(mine: Own) -> str | None:
     """The id of the device that this browser is, or None."""
-    token = device_cookie.read(mine.account.key)
-    return devices.id_of(mine.ctx, mine.account.key, token) if token is not None else None
+    return device_cookie.device_id(mine.ctx, mine.account.key)
 
 
 def row(view: devices.DeviceView, *, is_here: bool) -> dict[str, object]:
