@@ -131,6 +131,7 @@ def test_the_aids_for_hosts_tests() -> None:
         "freeze",
         "otp_code",
         "outbox",
+        "recovery_codes",
     }
     assert set(testing.__all__) == names
     assert all(hasattr(testing, name) for name in names)

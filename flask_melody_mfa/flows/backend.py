@@ -271,7 +271,7 @@ def verify(
             )
         return row, accounts.read_holding(session, account.key)
 
-    row, holding = ctx.store.run(look)
+    row, holding = ctx.store.read(look)
     tries.check_lock(ctx, holding)
     if (row is None and verification_id is not None) or not holding.of(kind):
         raise WrongProof
@@ -371,11 +371,11 @@ def take_away(ctx: Context, account: Account, kind: FactorKind) -> None:
 
 def sessions_of(ctx: Context, account: Account) -> list[SessionView]:
     """The live sessions of an account, those used last first."""
-    rows = ctx.store.run(lambda session: list(sessions.of_user(session, account.key, MOST_LISTED)))
+    rows = ctx.store.read(lambda session: list(sessions.of_user(session, account.key, MOST_LISTED)))
     return [session_view(row, None) for row in rows]
 
 
 def lock_of(ctx: Context, account: Account) -> Instant | None:
     """When the account's lock ends; None without one."""
-    holding = ctx.store.run(lambda session: accounts.read_holding(session, account.key))
+    holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     return directory.lock_of(ctx, holding.locked_until)

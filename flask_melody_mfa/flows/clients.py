@@ -93,7 +93,7 @@ def stored(store: Store, client_id: str) -> Client | None:
     """The client of an id in the database, or None. Raises `UnknownClient`, `Unavailable`."""
     if not rules.is_client_id(client_id):
         return None
-    return opened(store.run(lambda session: clients.find(session, client_id)))
+    return opened(store.read(lambda session: clients.find(session, client_id)))
 
 
 def effective(settings: Settings, client: Client) -> Settings:
@@ -143,7 +143,7 @@ def view(ctx: Context, client: Client, rows: Sequence[ClientSecret] = ()) -> Cli
 def show(ctx: Context, client_id: str) -> ClientView:
     """One client with its secrets' ids. Raises `NotFound`."""
     client = read(ctx, client_id)
-    rows = ctx.store.run(lambda session: clients.secrets_of(session, [client_id]))
+    rows = ctx.store.read(lambda session: clients.secrets_of(session, [client_id]))
     return view(ctx, client, rows.get(client_id, ()))
 
 
@@ -166,7 +166,7 @@ def listed(
         ids = [client.id for client in found if client] + [row.id for row in rows]
         return rows, clients.secrets_of(session, ids) if ids else {}
 
-    rows, by_client = ctx.store.run(work)
+    rows, by_client = ctx.store.read(work)
     all_found = [*found, *(opened(row) for row in rows if row.id not in ctx.settings.mfa_clients)]
     page = [client for client in all_found if client is not None]
     views = [view(ctx, client, by_client.get(client.id, ())) for client in page[:limit]]

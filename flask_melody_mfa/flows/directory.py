@@ -45,7 +45,7 @@ class AccountView:
 def described(ctx: Context, accounts: Sequence[Account]) -> list[AccountView]:
     """What accounts hold, in the same order. Raises `CannotOpen`."""
     keys = [account.key for account in accounts]
-    found = ctx.store.run(lambda session: overview.read(session, keys, ctx.now)) if keys else {}
+    found = ctx.store.read(lambda session: overview.read(session, keys, ctx.now)) if keys else {}
     return [one_view(ctx, account, found[account.key]) for account in accounts]
 
 

@@ -38,7 +38,7 @@ def listed(
     limit: int = 50,
 ) -> tuple[list[Recorded], str | None]:
     """A page of events, newest first, and the id from behind which the next page begins."""
-    rows = ctx.store.run(
+    rows = ctx.store.read(
         lambda session: log.listed(
             session,
             user_key=user_key,

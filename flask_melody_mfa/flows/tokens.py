@@ -43,7 +43,7 @@ def issue(ctx: Context, client_id: str, secret: str, scope: str = "") -> Issued:
     """
     check_failures(ctx, client_id)
     secret_hash = ctx.vault.token_hash(secret)
-    found = ctx.store.run(
+    found = ctx.store.read(
         lambda session: clients.find_secret(session, secret_hash, client_id, ctx.now)
     )
     client = None
@@ -93,7 +93,7 @@ def check_failures(ctx: Context, client_id: str) -> None:
             ctx.address_limits.left_until(ctx, session, "token", FAILURES, FAILURES_WINDOW),
         )
 
-    left = ctx.store.run(work)
+    left = ctx.store.read(work)
     if left:
         raise Throttled(limits.seconds(left))
 
@@ -122,7 +122,7 @@ def check(ctx: Context, token: str) -> Caller:
     if not token.isascii() or len(token) > LONGEST_TOKEN:
         raise NotAuthenticated
     token_hash = ctx.vault.token_hash(token)
-    found = ctx.store.run(lambda session: clients.find_token(session, token_hash, ctx.now))
+    found = ctx.store.read(lambda session: clients.find_token(session, token_hash, ctx.now))
     if found is None:
         raise NotAuthenticated
     row, client_row = found

@@ -159,7 +159,7 @@ def test_users_are_found_by_email_and_key_and_paged(host: Host, ada: int) -> Non
 
 
 def test_a_cursor_that_somebody_made_up_is_refused(host: Host) -> None:
-    assert admin(host).get("/mfa/admin/users?cursor=x").status_code == 400
+    assert admin(host).get("/mfa/admin/users?cursor=x").status_code == 404
 
 
 @pytest.mark.parametrize(

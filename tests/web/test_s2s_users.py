@@ -135,7 +135,7 @@ def test_a_page_of_many_users_costs_as_many_statements_as_one_of_few(
         with statements(host) as seen:
             backend.get(f"/users?limit={limit}")
         counts.append(len(seen))
-    assert counts[0] == counts[1] <= 9
+    assert counts[0] == counts[1] <= 4, "one for the token, three for what they hold"
 
 
 def test_the_hosts_own_list_of_users_is_asked(host: Host, backend: Backend, ada: int) -> None:
