@@ -9,6 +9,7 @@ from flask_login import current_user
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core.errors import StepUpRequired
+from flask_melody_mfa.core.types import Method
 from flask_melody_mfa.web import answers, door, guard
 from flask_melody_mfa.web.seen import ANONYMOUS
 from flask_melody_mfa.web.state import State, state
@@ -17,9 +18,12 @@ from flask_melody_mfa.web.state import State, state
 def lead(back: str) -> BaseResponse:
     """To our page for the password, where the host can check one; else to its login view.
 
+    Also to the login view goes who came by another sign-in service, and may have no password.
     `back`: the path to go on to afterwards.
     """
-    ours = state().password_check(current_user) is not None
+    standing = guard.look().standing
+    by_password = standing is None or standing.row.method not in (Method.EXTERNAL, Method.TRUSTED)
+    ours = by_password and state().password_check(current_user) is not None
     if not answers.is_navigation():
         where = url_for("mfa.challenge.password") if ours else answers.login_url()
         return answers.problem(StepUpRequired(), challenge_url=where)

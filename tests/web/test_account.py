@@ -94,6 +94,28 @@ def test_the_page_costs_few_statements(host: Host, ada: int) -> None:
     assert all(one.lstrip().upper().startswith("SELECT") for one in seen)
 
 
+@pytest.mark.check("S10")
+@pytest.mark.parametrize(
+    ("limit", "seconds"), [("MFA_SESSION_MAX_SECONDS", 86_400), ("MFA_SESSION_IDLE_SECONDS", 3600)]
+)
+def test_a_session_that_has_aged_is_asked_before_it_sees_anything(
+    make_host: Make, limit: str, seconds: int
+) -> None:
+    host = make_host(**{limit: seconds})
+    ada = host.user()
+    host.enroll(ada, "otp", "email")
+    with host.clock() as clock:
+        person = signed_in(host, ada)
+        clock.tick(seconds)
+        assert person.get(ACCOUNT).status_code == 200
+        clock.tick(seconds + 1)
+        person.get(ACCOUNT)
+        assert person.at == "/mfa/challenge"
+        person.post(f"{ACCOUNT}/factors/{credential(host, 'email')}/remove", {"x": "1"})
+        assert person.at == "/mfa/challenge"
+        assert len(host.rows("mfa_credential")) == 2
+
+
 @pytest.mark.check("N03")
 def test_a_factor_is_removed_with_a_fresh_proof_and_told(host: Host, ada: int) -> None:
     person = signed_in(host, ada)

@@ -155,6 +155,27 @@ def test_a_remembered_device_opens_no_policy(host: Host, ada: int, name: str) ->
         assert person.at == "/mfa/challenge/otp"
 
 
+def test_a_clients_gate_stands_before_its_policies(plain: Host) -> None:
+    host, ada = plain, plain.user()
+    host.enroll(ada, "email")
+    with host.clock() as clock:
+        person = Person(host)
+        person.sign_in()
+        person.follow()
+        person.code(host.last_code())
+        assert person.signed_in()
+        path = link(client_id="vault", redirect_uri="https://vault.example/")
+        person.get(path, follow=True)
+        assert person.at == "/mfa/enroll/otp"
+        person.code(totp(person.secret(), clock))
+        assert person.at == "/mfa/policy/reset_mfa"
+        # The code of a set-up is no later proof: the page asks for one.
+        clock.tick(30)
+        secret = person.get(path, follow=True)
+        assert person.at == "/mfa/challenge/otp"
+        assert secret.status_code == 200
+
+
 @pytest.mark.check("E05")
 def test_a_pending_sign_in_resets_nothing(host: Host, ada: int) -> None:
     person = Person(host)

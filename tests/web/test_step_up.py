@@ -421,6 +421,25 @@ def test_where_nobody_can_check_a_password_the_login_view_does(bare: Host) -> No
         assert person.at == "/secret"
 
 
+def test_who_came_by_another_service_goes_there_again(bare: Host) -> None:
+    """They may have no password here: the login view knows the way that they came."""
+
+    @bare.app.route("/sso")
+    def sso() -> Any:
+        back = request.args.get("next") or "/secret"
+        return bare.mfa.sign_in(bare.get(1), method="external", next_url=back)
+
+    with bare.clock() as clock:
+        person = Person(bare)
+        person.get("/sso")
+        assert person.get("/fresh").status_code == 200
+        clock.tick(301)
+        person.get("/fresh")
+        assert person.at == "/login"
+        person.get("/sso?next=/fresh", follow=True)
+        assert person.text == "fresh"
+
+
 def test_an_api_of_who_holds_nothing_is_told_where_to_go(bare: Host) -> None:
     with bare.clock() as clock:
         person = Person(bare)
@@ -487,6 +506,24 @@ def test_the_status_tells_what_was_proven(host: Host, ada: int) -> None:
         "level": 2,
         "client": None,
     }
+
+
+def test_to_give_up_at_a_clients_gate_keeps_the_session(make_host: Make) -> None:
+    host = make_host(MFA_CLIENTS={"billing": {"OTP_MFA_IS_REQUIRED": True}})
+    user = host.user()
+    host.enroll(user, "email")
+
+    @host.app.route("/billing")
+    @mfa_required(client="billing")
+    def billing() -> str:
+        return "billing"
+
+    person = signed_in(host, user, "email")
+    person.get("/billing", follow=True)
+    assert person.at == "/mfa/enroll/otp"
+    person.post("/mfa/challenge/cancel")
+    assert person.at == "/"
+    assert person.signed_in()
 
 
 def test_a_client_has_a_gate_of_its_own(make_host: Make) -> None:
