@@ -20,8 +20,9 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from flask import Flask, Response, render_template
+from flask import Flask, Response, current_app, render_template
 from flask_wtf.csrf import CSRFError
 
 from example_app import auth, club, outbox, post_room
@@ -29,7 +30,7 @@ from example_app.extensions import csrf, db, login_manager, mfa, migrate
 from example_app.models import User
 
 CONTENT_SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
+    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action %s; "
     "frame-ancestors 'none'; object-src 'none'"
 )
 
@@ -98,9 +99,18 @@ def form_expired(_error: Exception) -> tuple[str, int]:
     return render_template("error.html", heading=heading, hint="Go back and send it again."), 400
 
 
+def partners() -> list[str]:
+    """The origins of the applications that send their members here."""
+    clients = current_app.config.get("MFA_CLIENTS") or {}
+    addresses = (address for one in clients.values() for address in one.get("redirect_uris", ()))
+    return sorted({"{0.scheme}://{0.netloc}".format(urlsplit(address)) for address in addresses})
+
+
 def add_headers(response: Response) -> Response:
     """Headers for every page that has none of its own."""
-    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    # A form may end in a redirect to an application that sent its user here.
+    allowed = " ".join(("'self'", *partners()))
+    response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY % allowed)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     response.headers.setdefault("Referrer-Policy", "same-origin")
     return response

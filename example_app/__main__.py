@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import Any
 
 import click
 import flask_migrate
+from flask import Flask
+from werkzeug.serving import make_server
 
-from example_app import create_app
+from example_app import create_app, partner
+from example_app.extensions import mfa
+from flask_melody_mfa import PolicyResult
 
 
 @click.command()
@@ -19,20 +24,48 @@ from example_app import create_app
     type=click.Path(file_okay=False, path_type=Path),
     help="A folder for the database and the secrets. Default: ./instance.",
 )
-def main(port: int, database_url: str | None, instance: Path | None) -> None:
+@click.option(
+    "--partner-port",
+    type=int,
+    help="Where Letterbox listens, which sends its members here. Default: the next port; 0: none.",
+)
+def main(
+    port: int, database_url: str | None, instance: Path | None, partner_port: int | None
+) -> None:
     """Run Fernleaf on this machine, in debug mode."""
+    fernleaf = f"http://localhost:{port}"
+    partner_port = port + 1 if partner_port is None else partner_port
+    letterbox = f"http://localhost:{partner_port}"
     config: dict[str, Any] = {"DEBUG": True}
+    if partner_port:
+        config["MFA_CLIENTS"] = {partner.CLIENT_ID: partner.client_of(letterbox)}
     if database_url:
         config["SQLALCHEMY_DATABASE_URI"] = database_url
     app = create_app(config, instance=instance)
-    app.config.setdefault("MFA_BASE_URL", f"http://localhost:{port}")
+    app.config.setdefault("MFA_BASE_URL", fernleaf)
     with app.app_context():
         flask_migrate.upgrade()
-    click.echo(f"Fernleaf:          http://localhost:{port}")
-    click.echo(f"Mail and messages: http://localhost:{port}/outbox")
+    click.echo(f"Fernleaf:          {fernleaf}")
+    click.echo(f"Mail and messages: {fernleaf}/outbox")
+    if partner_port:
+        serve_partner(app, fernleaf, letterbox, partner_port)
+        click.echo(f"Letterbox:         {letterbox}")
     click.echo("Press Ctrl+C to stop.")
     # One process: what arrived is kept in its memory. No debugger in the browser.
     app.run("localhost", port, threaded=True, use_reloader=False, use_debugger=False)
+
+
+def serve_partner(app: Flask, fernleaf: str, letterbox: str, port: int) -> None:
+    """Run Letterbox beside Fernleaf, in a thread of its own."""
+
+    def read_result(token: str) -> PolicyResult | None:
+        with app.app_context():
+            return mfa.read_policy_result(token)
+
+    server = make_server(
+        "localhost", port, partner.create_partner(fernleaf, letterbox, read_result), threaded=True
+    )
+    threading.Thread(target=server.serve_forever, name="letterbox", daemon=True).start()
 
 
 if __name__ == "__main__":

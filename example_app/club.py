@@ -10,9 +10,9 @@ from flask_login import current_user, login_required
 from werkzeug.wrappers import Response as BaseResponse
 
 from example_app.extensions import db, mfa
-from example_app.forms import BookForm, PasswordForm, PlanForm, ProfileForm
-from example_app.models import Book
-from flask_melody_mfa import mfa_required
+from example_app.forms import BookForm, NewPasswordForm, PasswordForm, PlanForm, ProfileForm
+from example_app.models import Book, User
+from flask_melody_mfa import mfa_required, mfa_status
 
 blueprint = Blueprint("club", __name__)
 
@@ -128,6 +128,25 @@ def settings() -> str | BaseResponse:
             return redirect(url_for("club.settings"))
         password.current.errors = ["This is not your current password."]
     return render_template("club/settings.html", profile=profile, password=password)
+
+
+@mfa.set_password_url
+def where_to_set_a_password(_user: User) -> str:
+    """Where a member goes on who signed in with a recovery code in place of the password."""
+    return url_for("club.new_password")
+
+
+@blueprint.route("/new-password", methods=["GET", "POST"])
+@mfa_required(max_age=600)
+def new_password() -> str | BaseResponse:
+    """Set a password without the old one: only where a recovery code has stood in for it."""
+    if mfa_status().method != "recovery_code":
+        return redirect(url_for("club.settings"))
+    form = NewPasswordForm()
+    if form.validate_on_submit():
+        change_password(form.new.data)
+        return redirect(url_for("club.shelf"))
+    return render_template("club/new_password.html", form=form)
 
 
 def change_password(new: str) -> None:

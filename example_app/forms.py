@@ -140,14 +140,9 @@ class ProfileForm(FlaskForm):  # type: ignore[misc]
     save_profile = SubmitField("Save")
 
 
-class PasswordForm(FlaskForm):  # type: ignore[misc]
-    """A new password."""
+class NewPasswordForm(FlaskForm):  # type: ignore[misc]
+    """A new password, for who has forgotten the old one."""
 
-    current = PasswordField(
-        "Current password",
-        validators=[InputRequired("Enter your current password.")],
-        render_kw={"autocomplete": "current-password"},
-    )
     new = PasswordField(
         "New password",
         validators=[
@@ -162,3 +157,13 @@ class PasswordForm(FlaskForm):  # type: ignore[misc]
         render_kw={"autocomplete": "new-password"},
     )
     save_password = SubmitField("Change password")
+
+
+class PasswordForm(NewPasswordForm):
+    """A new password in place of the current one."""
+
+    current = PasswordField(
+        "Current password",
+        validators=[InputRequired("Enter your current password.")],
+        render_kw={"autocomplete": "current-password"},
+    )

@@ -4,6 +4,7 @@ from flask_melody_mfa.core.errors import ConfigError, MfaError
 from flask_melody_mfa.core.types import Account, FactorKind
 from flask_melody_mfa.core.version import VERSION
 from flask_melody_mfa.extension import MelodyMFA
+from flask_melody_mfa.flows.policies import PolicyResult
 from flask_melody_mfa.web.decorators import mfa_exempt, mfa_required, mfa_status
 
 __version__ = VERSION
@@ -14,6 +15,7 @@ __all__ = [
     "FactorKind",
     "MelodyMFA",
     "MfaError",
+    "PolicyResult",
     "mfa_exempt",
     "mfa_required",
     "mfa_status",

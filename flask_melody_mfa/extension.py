@@ -248,78 +248,126 @@ class MelodyMFA:
 
         @after_this_request
         def later(response: Any) -> Any:
-            work()
+            try:
+                work()
+            except MfaError as error:
+                return guard.fault(error)
             return response
 
     # Hooks
 
     def describe_user(self, hook: H) -> H:
-        """Hook: user → `Account`."""
+        """Hook: user → `Account`.
+
+        Default: the primary key as text, and the model's `email`, `phone` or `phone_number`, `name`
+        or `username`, `locale`, `is_active`; the address counts as verified where `email_verified`,
+        `email_verified_at`, `email_confirmed_at` or `confirmed` says so.
+        """
         self._hooks.describe_user = hook
         return hook
 
     def load_user(self, hook: H) -> H:
-        """Hook: key → user or None."""
+        """Hook: key → user or None.
+
+        Default: `user_model` by primary key; without a model, Flask-Login's user loader.
+        """
         self._hooks.load_user = hook
         return hook
 
     def find_user(self, hook: H) -> H:
-        """Hook: login text → user or None."""
+        """Hook: login text → user or None.
+
+        Default: `user_model` by `email`, then `username`, as the database compares them.
+        """
         self._hooks.find_user = hook
         return hook
 
     def check_password(self, hook: H) -> H:
-        """Hook: (user, password) → bool."""
+        """Hook: (user, password) → bool.
+
+        Default: the model's `check_password` or `verify_password`.
+        """
         self._hooks.check_password = hook
         return hook
 
     def send_mail(self, hook: H) -> H:
-        """Hook: sends a rendered mail (`to`, `subject`, `text`, `html`)."""
+        """Hook: sends a rendered mail (`to`, `subject`, `text`, `html`).
+
+        Default: Flask-Mail, with a timeout and verified TLS.
+        """
         self._hooks.send_mail = hook
         return hook
 
     def send_sms(self, hook: H) -> H:
-        """Hook: sends a rendered SMS (`to`, `text`)."""
+        """Hook: sends a rendered SMS (`to`, `text`).
+
+        Default: the provider of `MFA_SMS_PROVIDER`.
+        """
         self._hooks.send_sms = hook
         return hook
 
     def client_for(self, hook: H) -> H:
-        """Hook: (request, account) → client id or None."""
+        """Hook: (request, account) → client id or None, where a view names no client of its own.
+
+        Default: no client; the app's own settings apply.
+        """
         self._hooks.client_for = hook
         return hook
 
     def is_admin(self, hook: H) -> H:
-        """Hook: user → bool."""
+        """Hook: user → bool, whether this is an admin.
+
+        Default: nobody is, and the admin panel answers 404.
+        """
         self._hooks.is_admin = hook
         return hook
 
     def vouches_for(self, hook: H) -> H:
-        """Hook: request → bool, for users of Flask-Login's request loader only."""
+        """Hook: request → bool, for users of Flask-Login's request loader only: this credential
+        (an API key, mutual TLS) needs no MFA.
+
+        Default: no credential does.
+        """
         self._hooks.vouches_for = hook
         return hook
 
     def issue_token(self, hook: H) -> H:
-        """Hook: (user, client, proofs) → what an embedded sign-in ends in, JSON-able."""
+        """Hook: (user, client, proofs) → what an embedded sign-in ends in, JSON-able.
+
+        Default: it ends in Flask-Login's session.
+        """
         self._hooks.issue_token = hook
         return hook
 
     def identify_token(self, hook: H) -> H:
-        """Hook: request → the user whose token it carries, or None."""
+        """Hook: request → the user whose token it carries, or None.
+
+        Default: Flask-Login's cookie says who manages an account through the embedded API.
+        """
         self._hooks.identify_token = hook
         return hook
 
     def set_password_url(self, hook: H) -> H:
-        """Hook: user → URL of the page where a new password is set, for after a recovery code."""
+        """Hook: user → URL of the page where a new password is set, for after a recovery code.
+
+        Default: the page says that the password is unchanged.
+        """
         self._hooks.set_password_url = hook
         return hook
 
     def list_users(self, hook: H) -> H:
-        """Hook: (query, cursor) → (users, next cursor or None), for the API and the panel."""
+        """Hook: (query, cursor) → (users, next cursor or None), for the API and the panel.
+
+        Default: `user_model`, searched by email, name and key.
+        """
         self._hooks.list_users = hook
         return hook
 
     def deliver_later(self, hook: H) -> H:
-        """Hook: takes a job (a callable) to run in the background."""
+        """Hook: takes a job (a callable) to run in the background.
+
+        Default: a bounded pool of threads in each process.
+        """
         self._hooks.deliver_later = hook
         return hook
 

@@ -10,6 +10,7 @@ were written by the test, and only an app with `TESTING` gets one.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,13 +21,14 @@ from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from flask_melody_mfa.core import otp
-from flask_melody_mfa.core.codes import new_token
+from flask_melody_mfa.core.codes import new_id, new_token
+from flask_melody_mfa.core.passkeys import ANY_KEY, HANDLE_BYTES, NewPasskey
 from flask_melody_mfa.core.types import FactorKind, Instant, Method, NewCredential, Proof
 from flask_melody_mfa.flows import challenge as challenges
-from flask_melody_mfa.flows import recovery
+from flask_melody_mfa.flows import recovery, sign_in
 from flask_melody_mfa.flows.enroll import add
 from flask_melody_mfa.flows.sign_in import add_session
-from flask_melody_mfa.store import accounts
+from flask_melody_mfa.store import accounts, passkeys
 from flask_melody_mfa.web import door
 from flask_melody_mfa.web.state import State, context, state
 
@@ -38,6 +40,7 @@ __all__ = [
     "freeze",
     "otp_code",
     "outbox",
+    "recovery_codes",
 ]
 
 STEP: Instant = 30_000
@@ -57,8 +60,9 @@ def _state_of(app: Flask | None = None) -> State:
 class MFAClient(FlaskClient):
     """A test client that is signed in, with or without MFA.
 
-    `user`: signed in by password. `mfa`: the gate is satisfied. `factors`: the factors that were
-    proven (default: those that the user holds). `fresh_login`: as Flask-Login's own client has it.
+    `user`: gave the password just now. `mfa`: the gate is satisfied, too. `factors`: the factors
+    that were proven (default: those that the user holds). `fresh_login`: as Flask-Login's own
+    client has it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -71,13 +75,13 @@ class MFAClient(FlaskClient):
             self._sign_in(user, mfa=mfa, factors=factors, fresh=fresh)
 
     def _sign_in(self, user: Any, *, mfa: bool, factors: Iterable[str] | None, fresh: bool) -> None:
-        flask_id = str(user.get_id())
-        token = make_session(self.application, user, factors) if mfa else None
+        fields = {"_user_id": str(user.get_id()), "_fresh": fresh}
+        if mfa:
+            held = {door.KEY: {"s": make_session(self.application, user, factors)}, **fields}
+        else:
+            held = give_password(self.application, user, fields)
         with self.session_transaction() as session:
-            session["_user_id"] = flask_id
-            session["_fresh"] = fresh
-            if token is not None:
-                session[door.KEY] = {"s": token}
+            session.update(held)
 
 
 @contextmanager
@@ -88,6 +92,16 @@ def _pushed(app: Flask) -> Iterator[State]:
     else:
         with app.app_context():
             yield _state_of(app)
+
+
+def give_password(app: Flask, user: Any, fields: dict[str, Any]) -> dict[str, Any]:
+    """What a browser's session holds after `login_user`: signed in, or held by a challenge."""
+    with _pushed(app) as here:
+        begun = sign_in.begin(context(), here.describe(user), method=Method.PASSWORD, parked=fields)
+        if isinstance(begun, sign_in.Finished):
+            return {door.KEY: {"s": begun.token}, **fields}
+        assert isinstance(begun, sign_in.Begun)  # noqa: S101
+        return {door.KEY: {"c": begun.token}, **({} if here.settings.mfa_guard else fields)}
 
 
 def make_session(app: Flask, user: Any, factors: Iterable[str] | None = None) -> str:
@@ -111,11 +125,12 @@ def make_session(app: Flask, user: Any, factors: Iterable[str] | None = None) ->
             if is_required
         } | set(holding.must_set_up)
         kinds |= required
+        held = set(holding.enrolled) | ({FactorKind.PASSKEY} if holding.passkeys else set())
         if not kinds:
-            kinds = set(holding.enrolled)
+            kinds = set(held)
         if not kinds and ctx.settings.enforce_one_mfa_enrollment:
             kinds = {ctx.settings.enforce_one_mfa_enrollment[0]}
-        for kind in sorted(kinds - holding.enrolled):
+        for kind in sorted(kinds - held):
             enroll(user, kind)
         proofs = tuple(Proof(kind=kind, at=ctx.now) for kind in sorted(kinds))
         token = new_token()
@@ -130,26 +145,43 @@ def make_session(app: Flask, user: Any, factors: Iterable[str] | None = None) ->
 
 
 def enroll(user: Any, factor: str = "otp", *, destination: str | None = None) -> None:
-    """Give a user a factor, as if it had been set up. `destination`: address or number."""
+    """Give a user a factor, as if it had been set up. `destination`: address or number.
+
+    A passkey is held then, and can be named and removed; nobody has the key to use it.
+    """
     here = _state_of()
     ctx = context()
     account = here.describe(user)
     kind = FactorKind(factor)
+    new: NewCredential
     if kind is FactorKind.OTP:
         new = NewCredential(kind=kind, secret=otp.new_secret())
     elif kind is FactorKind.EMAIL:
         new = NewCredential(kind=kind, destination=destination or account.email)
     elif kind is FactorKind.SMS:
         new = NewCredential(kind=kind, destination=destination or account.phone or "+447400123456")
+    elif kind is FactorKind.PASSKEY:
+        new = NewPasskey(
+            kind=kind,
+            credential_id=secrets.token_bytes(32),
+            public_key=ANY_KEY,
+            sign_count=0,
+            uv_initialized=True,
+        )
     else:
-        raise ValueError("factor: otp, email or sms")
+        raise ValueError("factor: otp, email, sms or passkey")
 
     def work(session: Session) -> None:
         holding = accounts.read_holding(session, account.key)
         if not holding.known:
             accounts.ensure_user(session, account.key, ctx.now)
             holding = accounts.read_holding(session, account.key)
-        add(ctx, session, account, holding, new)
+        if not isinstance(new, NewPasskey):
+            add(ctx, session, account, holding, new)
+            return
+        passkeys.ensure_handle(session, account.key, secrets.token_bytes(HANDLE_BYTES))
+        name = f"Passkey {holding.passkeys + 1}"
+        passkeys.add(session, account.key, new, row_id=new_id(ctx.now), name=name, now=ctx.now)
 
     ctx.store.run(work)
     here.cache.drop_user(account.key)
@@ -165,8 +197,8 @@ def otp_code(user: Any) -> str:
 
     The step after one that was used already, where the drift allows it.
     """
-    ctx = context()
     account = _state_of().describe(user)
+    ctx = context()
     holding = ctx.store.read(lambda session: accounts.read_holding(session, account.key))
     rows = holding.of(FactorKind.OTP)
     if not rows:

@@ -71,16 +71,24 @@ class Passkey:
     """One key pair with its counter, and the account that it was made for."""
 
     def __init__(
-        self, algorithm: Algorithm = "ES256", *, flags: int = UP | UV, count: int = 0
+        self,
+        algorithm: Algorithm = "ES256",
+        *,
+        flags: int = UP | UV,
+        count: int = 0,
+        seed: bytes | None = None,
     ) -> None:
-        self.algorithm = algorithm
-        self.id = secrets.token_bytes(32)
+        # With a seed the same key is made anew in another process.
+        self.algorithm = algorithm if seed is None else "EdDSA"
+        self.id = secrets.token_bytes(32) if seed is None else hashlib.sha256(seed).digest()
         self.flags = flags
         self.count = count
         self.handle = b""
         self.aaguid = AAGUID
         self.private: Any
-        if algorithm == "ES256":
+        if seed is not None:
+            self.private = ed25519.Ed25519PrivateKey.from_private_bytes(seed)
+        elif algorithm == "ES256":
             self.private = ec.generate_private_key(ec.SECP256R1())
         elif algorithm == "EdDSA":
             self.private = ed25519.Ed25519PrivateKey.generate()

@@ -6,9 +6,11 @@ when a placeholder differs, or when a compiled catalogue is older than its sourc
 
 from __future__ import annotations
 
+import ast
 import io
 import re
 import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,8 +30,7 @@ KEYWORDS: dict[str, tuple[int, ...] | None] = {
     "mfa_lazy": None,
     "mfa_ntext": (1, 2),
 }
-METHODS = [
-    ("**.py", "python"),
+TEMPLATES = [
     ("templates/**.html", "jinja2"),
     ("templates/**.txt", "jinja2"),
 ]
@@ -40,10 +41,31 @@ def extracted() -> Catalog:
     """Every text in the code."""
     catalog = Catalog(domain=DOMAIN, project="flask-melody-mfa", charset="utf-8")
     for filename, line, message, comments, context in extract_from_dir(
-        str(PACKAGE), METHODS, keywords=KEYWORDS
+        str(PACKAGE), TEMPLATES, keywords=KEYWORDS
     ):
         catalog.add(message, None, [(filename, line)], auto_comments=comments, context=context)
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for line, texts in in_python(path.read_text()):
+            message = texts if len(texts) > 1 else texts[0]
+            catalog.add(message, None, [(str(path.relative_to(PACKAGE)), line)])
     return catalog
+
+
+def in_python(source: str) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """The texts of a module: what the functions of `KEYWORDS` are called with, word for word.
+
+    Read from the syntax tree: Babel's reader also takes the key in `mfa_text(ERRORS["locked"])`.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call):
+            continue
+        name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+        if name not in KEYWORDS:
+            continue
+        wanted = node.args[: len(KEYWORDS[name] or (1,))]
+        texts = [one.value for one in wanted if isinstance(one, ast.Constant) and one.value]
+        if len(texts) == len(wanted):
+            yield node.lineno, tuple(texts)
 
 
 def load(language: str) -> Catalog:

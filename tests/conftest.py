@@ -28,8 +28,13 @@ CHROMIUM = (
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse a marker that names no check and no reference case."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--check T05` runs the tests that hold a check."""
+    parser.addoption("--check", action="append", metavar="ID", help="run the tests of a check")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse a marker that names no check and no reference case; pick what was asked for."""
     wrong: list[str] = []
     for item in items:
         for mark in item.iter_markers("check"):
@@ -42,6 +47,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 wrong.append(f"{item.nodeid}: reference{numbers} (1 to {LAST_REFERENCE})")
     if wrong:
         raise pytest.UsageError("\n".join(wrong))
+    asked = set(config.getoption("check") or ())
+    if asked:
+        held = {
+            item: {one for mark in item.iter_markers("check") for one in mark.args}
+            for item in items
+        }
+        config.hook.pytest_deselected(items=[item for item in items if not asked & held[item]])
+        items[:] = [item for item in items if asked & held[item]]
 
 
 def _is_reference(number: object) -> bool:

@@ -8,6 +8,8 @@ from flask_melody_mfa.core.types import DAY, HOUR, MINUTE, Instant
 
 FIRST_LOCK: Instant = 15 * MINUTE
 LONGEST_LOCK: Instant = DAY
+JUDGING: Instant = 30_000
+"""How long the last tries of an account may be under judgement, before the lock is theirs."""
 
 FACTOR_CAP = 100
 """Failures of one factor in a row before it is disabled (NIST SP 800-63B-4 §3.2.2)."""

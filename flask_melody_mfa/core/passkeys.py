@@ -34,6 +34,12 @@ _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 _TRANSPORT = re.compile(r"[a-z][a-z0-9-]{0,15}", re.ASCII)
 MOST_TRANSPORTS = 8
 
+ANY_KEY = bytes.fromhex(
+    "a50102032620012158206b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+    "2258204fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
+)
+"""An ES256 key as COSE, for where any will do: the base point of P-256 (SEC 2 §2.4.2)."""
+
 NO_AAGUID = "00000000-0000-0000-0000-000000000000"
 AAGUIDS: Mapping[str, str] = {
     "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4": "Google Password Manager",

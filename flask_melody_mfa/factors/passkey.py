@@ -41,8 +41,8 @@ OFFERED = [COSEAlgorithmIdentifier(number) for number in rules.ALGORITHMS]
 KEY_TYPE = 1
 SIZES = {1: 4, 2: 5, 3: 4}
 """Key type (1 OKP, 2 EC2, 3 RSA) → how many parameters such a COSE key has."""
-RSA_BYTES = range(256, 513)
-"""From 2048 to 4096 bits: no weaker, and no costlier to verify."""
+RSA_BITS = range(2048, 4097)
+"""No weaker, and no costlier to verify."""
 NO_COUNTER = -1
 """The library would judge the counter before the signature; we do it after, and for good."""
 LONGEST_USER_NAME = 64
@@ -264,8 +264,8 @@ def is_sound_rsa(n: bytes, e: bytes) -> bool:
     """An odd modulus of a usual length, and an exponent that browsers' authenticators use."""
     modulus, exponent = int.from_bytes(n, "big"), int.from_bytes(e, "big")
     return (
-        len(n) in RSA_BYTES
-        and modulus.bit_length() == 8 * len(n)
+        modulus.bit_length() in RSA_BITS
+        and n[0] != 0
         and modulus % 2 == 1
         and exponent in (3, 17, 65537)
     )
@@ -275,10 +275,6 @@ NOBODYS = HeldPasskey(
     id="",
     kind=FactorKind.PASSKEY,
     credential_id=b"",
-    # The base point of P-256 (SEC 2 §2.4.2): an ES256 key whose signatures say nothing here.
-    public_key=bytes.fromhex(
-        "a50102032620012158206b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
-        "2258204fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5"
-    ),
+    public_key=rules.ANY_KEY,
     sign_count=0,
 )

@@ -89,7 +89,7 @@ def kept(challenge: bytes) -> Kept:
 
 def held(ctx: Context, user_key: str) -> tuple[HeldPasskey, ...]:
     """The account's passkeys."""
-    return ctx.store.run(lambda session: store.of_user(session, user_key))
+    return ctx.store.read(lambda session: store.of_user(session, user_key))
 
 
 def begin_proof(ctx: Context, account: Account, challenge_id: str) -> Mapping[str, Any]:
@@ -150,7 +150,6 @@ def claim(
         passkey_id,
         sign_count=accepted.sign_count,
         backed_up=accepted.backed_up,
-        uv_initialized=True,
         now=ctx.now,
     ):
         raise InvalidPasskey

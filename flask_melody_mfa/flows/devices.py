@@ -204,7 +204,7 @@ def listed(ctx: Context, user_key: str) -> tuple[DeviceView, ...]:
             if is_alive(ctx, row)
         )
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def id_of(ctx: Context, user_key: str, token: str) -> str | None:
@@ -214,7 +214,7 @@ def id_of(ctx: Context, user_key: str, token: str) -> str | None:
         row = store.find(session, ctx.vault.token_hash(token))
         return row.id if row is not None and row.user_key == user_key else None
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def revoke(ctx: Context, account: Account, device_id: str) -> None:

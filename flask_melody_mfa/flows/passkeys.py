@@ -136,7 +136,7 @@ def signals(ctx: Context, account: Account) -> dict[str, Any] | None:
     def work(session: Session) -> tuple[str | None, tuple[HeldPasskey, ...]]:
         return store.handle_of(session, account.key), store.of_user(session, account.key)
 
-    handle, held = ctx.store.run(work)
+    handle, held = ctx.store.read(work)
     if handle is None or not ctx.settings.mfa_rp_id:
         return None
     name = account.login or account.name or account.key

@@ -9,7 +9,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core import otp
-from flask_melody_mfa.core.codes import clean_name
+from flask_melody_mfa.core.codes import clean_code, clean_name
 from flask_melody_mfa.core.errors import Conflict, MfaError, NotConfigured, WrongProof
 from flask_melody_mfa.core.types import (
     Account,
@@ -175,7 +175,7 @@ def verify(ctx: Context, account: Account, code: str, *, factor: FactorKind | No
     held = [ctx.vault.open_credential(row) for row in holding.of(kind)]
     if not held or kind in holding.disabled:
         return False
-    answer: Answer = {"code": code}
+    answer: Answer = {"code": clean_code(code)}
     tries.charge(ctx, account.key, kind)
     try:
         accepted = ctx.factors[kind].finish_proof(ctx.env("verify"), held, {}, answer)

@@ -7,7 +7,6 @@ a reset, is noted in the visit itself, so that it is good for nothing else.
 
 from __future__ import annotations
 
-import hmac
 import json
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -186,13 +185,6 @@ def redirect_of(ctx: Context, token: str) -> str | None:
     return ctx.store.run(work)
 
 
-def check_ticket(visit: Visit | None, ticket: str) -> Visit:
-    """The visit that a form was made for. Raises `ChallengeOver` for another one's form."""
-    if visit is None or not hmac.compare_digest(visit.id, ticket):
-        raise ChallengeOver
-    return visit
-
-
 def step_up(ctx: Context, account: Account, standing: Standing, visit: Visit) -> gate.StepUp:
     """What the page still asks: a fresh proof, or for a reset a recovery code spent for it."""
     step = sessions.meets(
@@ -244,11 +236,11 @@ def make_codes(ctx: Context, account: Account, visit: Visit) -> tuple[str, ...]:
     return codes
 
 
-def mark_done(ctx: Context, session: Session, visit: Visit) -> None:
-    """Note in the visit that it was done, as part of what does it. Raises `ChallengeOver`."""
+def mark_done(ctx: Context, session: Session, visit: Visit) -> bool:
+    """Note in the visit that it was done; one caller wins. False when it was, or is over."""
     goal = replace(visit, done=True).to_text()
-    if not challenges.change(session, visit.row, ctx.now, goal=goal):
-        raise ChallengeOver
+    as_read = ChallengeRow.goal == visit.row.goal
+    return challenges.change(session, visit.row, ctx.now, as_read, goal=goal)
 
 
 def close(ctx: Context, visit: Visit, outcome: Outcome) -> str:

@@ -62,7 +62,7 @@ def make(ctx: Context, account: Account) -> tuple[str, ...]:
 
 def left(ctx: Context, user_key: str) -> int:
     """How many codes are unspent."""
-    return ctx.store.run(lambda session: store.left(session, user_key))
+    return ctx.store.read(lambda session: store.left(session, user_key))
 
 
 def are_unspent(ctx: Context, account: Account, typed: Iterable[str]) -> bool:
@@ -71,7 +71,7 @@ def are_unspent(ctx: Context, account: Account, typed: Iterable[str]) -> bool:
     if None in codes:
         return False
     hashes = [ctx.vault.recovery_code_hash(account.key, code or "") for code in codes]
-    return ctx.store.run(lambda session: store.are_unspent(session, account.key, hashes))
+    return ctx.store.read(lambda session: store.are_unspent(session, account.key, hashes))
 
 
 def void(ctx: Context, account: Account) -> int:

@@ -43,17 +43,24 @@ def kinds_lost(ctx: Context, standing: Standing) -> frozenset[FactorKind]:
     ]
     proven = {proof.kind for proof in standing.proofs if proof.is_own}
     if any(proof.kind is FactorKind.RECOVERY_CODE for proof in recent):
-        return frozenset({*standing.holding.enrolled, FactorKind.PASSKEY}) - proven
+        passkey = {FactorKind.PASSKEY} if standing.holding.passkeys else frozenset()
+        return standing.holding.enrolled - proven | passkey
     return frozenset(proof.kind for proof in recent if proof.backup) - proven
 
 
-def offered(ctx: Context, account: Account, standing: Standing) -> tuple[Lost, ...]:
-    """What can be replaced now. Reads nothing where nothing stood in for anything."""
+def may_have_lost(ctx: Context, account: Account, standing: Standing) -> frozenset[FactorKind]:
+    """The factors among which something can be replaced now. Reads nothing."""
     kinds = kinds_lost(ctx, standing)
     if not ctx.can_sms:
         kinds -= {FactorKind.SMS}
-    if not ctx.can_mail:
+    if not (ctx.can_mail and account.email):
         kinds -= {FactorKind.EMAIL}
+    return kinds
+
+
+def offered(ctx: Context, account: Account, standing: Standing) -> tuple[Lost, ...]:
+    """What can be replaced now."""
+    kinds = may_have_lost(ctx, account, standing)
     if not kinds:
         return ()
 
@@ -71,7 +78,7 @@ def offered(ctx: Context, account: Account, standing: Standing) -> tuple[Lost, .
             ]
         return tuple(found)
 
-    return ctx.store.run(work)
+    return ctx.store.read(work)
 
 
 def is_the_same(ctx: Context, account: Account, row: CredentialRow) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.orm import Session
 
-from flask_melody_mfa.core.errors import InvalidRequest, NotAuthenticated
+from flask_melody_mfa.core.errors import ChallengeOver, InvalidRequest, NotAuthenticated
 from flask_melody_mfa.core.types import Account, Event, FactorKind, Method
 from flask_melody_mfa.flows import changes, people, policies, sign_in
 from flask_melody_mfa.flows.challenge import RAISE, Goal
@@ -63,7 +63,8 @@ def reset(ctx: Context, account: Account, standing: Standing, visit: Visit, choi
         kinds = sorted(kind for kind in choice.kinds if is_held(holding, kind))
         if not kinds and not choice.everything:
             raise InvalidRequest({"factor": "choose"})
-        policies.mark_done(ctx, session, visit)
+        if not policies.mark_done(ctx, session, visit):
+            raise ChallengeOver
         people.take_away(ctx, session, account.key, kinds)
         events = [
             ctx.event("factor_reset", account.key, factors=kinds, reason=policies.RESET_MFA),

@@ -271,9 +271,9 @@ def finish(
     row = challenge.row
     if challenge.purpose in (SIGN_IN, RAISE, STEP_UP):
         accounts.forgive_user(session, row.user_key)
-    if not devices.are_good(session, challenge.proofs):
-        raise ChallengeOver
     if not challenges.end(session, row, ctx.now, ChallengeRow.proofs == row.proofs):
+        raise ChallengeOver
+    if not devices.are_good(session, challenge.proofs):
         raise ChallengeOver
     issued: devices.Issued | None = None
     events: tuple[Event, ...] = ()

@@ -65,8 +65,8 @@ def charge(ctx: Context, user_key: str, kind: FactorKind, row: ChallengeRow | No
                 accounts.ensure_user(session, user_key, ctx.now)
                 accounts.charge_user(session, user_key, ctx.now, threshold)
             else:
-                # Every try is spent and being judged right now, by requests beside this one.
-                raise Locked(limits.seconds(limits.FIRST_LOCK))
+                # Every try is spent, and judged by requests beside this one, or by none (`mend`).
+                raise Locked(limits.seconds(limits.JUDGING))
         if kind in GUESSED and not accounts.charge_factor(
             session, user_key, kind, limits.FACTOR_CAP
         ):
@@ -76,7 +76,42 @@ def charge(ctx: Context, user_key: str, kind: FactorKind, row: ChallengeRow | No
         ):
             raise ChallengeOver
 
-    ctx.store.run(work)
+    try:
+        ctx.store.run(work)
+    except (Locked, WrongProof):
+        mend(ctx, user_key, kind)
+        raise
+
+
+def mend(ctx: Context, user_key: str, kind: FactorKind) -> None:
+    """Write the lock, or the end of a factor, that was earned and that a fault kept from `fail`.
+
+    Tries that were spent a moment ago may be under judgement right now. So the first who finds
+    them all spent only closes the account for as long as that may take.
+    """
+    threshold = ctx.settings.mfa_code_verify_threshold
+
+    def work(session: Session) -> tuple[Event, ...]:
+        events = []
+        holding = accounts.read_holding(session, user_key)
+        locked = holding.locked_until is not None and holding.locked_until > ctx.now
+        ends = ctx.now + limits.JUDGING
+        if (
+            not locked
+            and holding.failures >= threshold
+            and not accounts.hold_back(session, user_key, ends, threshold)
+        ):
+            length = limits.lock_length(holding.lock_level)
+            if accounts.lock(session, holding, ctx.now + length, threshold):
+                events.append(ctx.event("locked", user_key, seconds=limits.seconds(length)))
+        if accounts.disable_factor(session, user_key, kind, ctx.now, limits.FACTOR_CAP):
+            events.append(ctx.event("factor_disabled", user_key, factor=kind.value))
+        if any(event.type == "locked" for event in events):
+            challenges.end_all(session, user_key, ctx.now)
+        record(session, events)
+        return tuple(events)
+
+    ctx.tell(None, ctx.store.run(work))
 
 
 def refund(ctx: Context, user_key: str, kind: FactorKind, row: ChallengeRow | None = None) -> None:

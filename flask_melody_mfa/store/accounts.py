@@ -5,6 +5,7 @@ Statements that a sign-in needs are built once, here, and filled in when they ru
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
+from flask_melody_mfa.core.errors import CannotOpen
 from flask_melody_mfa.core.types import FactorKind, Instant
 from flask_melody_mfa.store.statements import execute, rows_changed
 from flask_melody_mfa.store.tables import (
@@ -31,6 +33,8 @@ from flask_melody_mfa.store.tables import (
     SessionRow,
     User,
 )
+
+log = logging.getLogger("flask_melody_mfa")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +91,7 @@ CREDENTIAL = tuple(CredentialRow.__table__.columns)
 
 HOLDING = (
     select(
+        User.user_key.label("holder"),
         User.version,
         User.failures,
         User.lock_level,
@@ -118,6 +123,9 @@ def read_holding(session: Session, user_key: str) -> Holding:
     if not rows:
         return Holding(user_key=user_key)
     first = rows[0]
+    if first.holder != user_key:  # to MySQL's `utf8mb4_bin`, blanks at the end are nothing
+        log.error("The database takes two user keys for one; MFA lends nobody another's factors")
+        raise CannotOpen
     # A row for each pair of a credential and a disabled factor: each credential once.
     held = {row.id: row[-len(CREDENTIAL) :] for row in rows if row.id is not None}
     return Holding(
@@ -159,13 +167,32 @@ CHARGE_USER = (
         User.failures < bindparam("threshold"),
         (User.locked_until.is_(None)) | (User.locked_until <= bindparam("now")),
     )
-    .values(failures=User.failures + 1)
+    .values(failures=User.failures + 1, locked_until=None)
 )
 
 
 def charge_user(session: Session, user_key: str, now: Instant, threshold: int) -> bool:
     """Count a try before it is judged; False when locked or out of tries."""
     return bool(rows_changed(session, CHARGE_USER, key=user_key, now=now, threshold=threshold))
+
+
+def hold_back(session: Session, user_key: str, until: Instant, threshold: int) -> bool:
+    """Close an account whose tries are all spent, while the last ones are judged.
+
+    False when that was done before: then they were never judged to the end.
+    """
+    return bool(
+        rows_changed(
+            session,
+            update(User)
+            .where(
+                User.user_key == user_key,
+                User.failures >= threshold,
+                User.locked_until.is_(None),
+            )
+            .values(locked_until=until),
+        )
+    )
 
 
 THIS_FACTOR = (FactorState.user_key == bindparam("key"), FactorState.kind == bindparam("factor"))
@@ -192,7 +219,7 @@ def charge_factor(session: Session, user_key: str, kind: FactorKind, cap: int) -
 REFUND_USER = (
     update(User)
     .where(User.user_key == bindparam("key"), User.failures > 0)
-    .values(failures=User.failures - 1)
+    .values(failures=User.failures - 1, locked_until=None)
 )
 REFUND_FACTOR = (
     update(FactorState)
@@ -202,7 +229,10 @@ REFUND_FACTOR = (
 
 
 def refund_user(session: Session, user_key: str) -> None:
-    """Give the account a try back that was charged and never judged wrong."""
+    """Give the account a try back that was charged and never judged wrong.
+
+    Whoever was held back for want of tries may try again: a lock leaves no failures.
+    """
     execute(session, REFUND_USER, key=user_key)
 
 
@@ -352,7 +382,7 @@ OF_AN_ACCOUNT: tuple[Any, ...] = (
     NoticeRow,
     EventRow,
 )
-"""Every table with rows of one account."""
+"""Every table with rows of one account, in the order in which they are changed."""
 
 
 def erase(session: Session, user_key: str) -> None:

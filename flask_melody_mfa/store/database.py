@@ -4,7 +4,8 @@
 says that it lost against another transaction, so it must do nothing but talk to the database.
 
 Work that changes several rows of an account takes them in one order, so that no two wait for each
-other in a circle: `mfa_user`, `mfa_factor`, `mfa_challenge`, `mfa_credential`, `mfa_session`.
+other in a circle: `mfa_user`, `mfa_factor`, `mfa_challenge`, `mfa_credential`,
+`mfa_recovery_code`, `mfa_device`, `mfa_session`.
 """
 
 from __future__ import annotations

@@ -5,20 +5,27 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.types import Instant
-from flask_melody_mfa.store.statements import rows_changed
+from flask_melody_mfa.store.statements import execute, rows_changed
 from flask_melody_mfa.store.tables import ChallengeRow, Device, DeviceToken, SessionRow
 
 Relying = SessionRow | ChallengeRow
 """What may rely on a remembered device."""
 
 
+COLUMNS = tuple(Device.__table__.columns)
+FIND = select(*COLUMNS).where(Device.token_hash == bindparam("token"))
+
+
 def find(session: Session, token_hash: str) -> Device | None:
-    """The device whose current token this is, alive or not."""
-    return session.scalars(select(Device).where(Device.token_hash == token_hash)).one_or_none()
+    """The device whose current token this is, alive or not; changes of it are not followed."""
+    found = execute(session, FIND, token=token_hash).one_or_none()
+    if found is None:
+        return None
+    return Device(**{c.key: value for c, value in zip(COLUMNS, found, strict=True)})
 
 
 def find_replaced(session: Session, token_hash: str) -> tuple[Device, Instant] | None:
@@ -31,25 +38,28 @@ def find_replaced(session: Session, token_hash: str) -> tuple[Device, Instant] |
     return None if found is None else (found[0], found[1])
 
 
+THIS_TOKEN = (
+    Device.id == bindparam("device"),
+    Device.token_hash == bindparam("old"),
+    Device.revoked_at.is_(None),
+    Device.expires_at > bindparam("now"),
+)
+ROTATE = (
+    update(Device)
+    .where(*THIS_TOKEN)
+    .values(token_hash=bindparam("new"), last_used_at=bindparam("now"))
+)
+KEEP_OLD = insert(DeviceToken)
+
+
 def rotate(session: Session, row: Device, token_hash: str, now: Instant, **values: Any) -> bool:
     """Put a new token in place of the current one and keep the old; of many, one caller wins."""
-    old = row.token_hash
-    changed = rows_changed(
-        session,
-        update(Device)
-        .where(
-            Device.id == row.id,
-            Device.token_hash == old,
-            Device.revoked_at.is_(None),
-            Device.expires_at > now,
-        )
-        .values(token_hash=token_hash, last_used_at=now, **values),
-    )
-    if changed:
-        session.execute(
-            insert(DeviceToken).values(token_hash=old, device_id=row.id, replaced_at=now)
-        )
-    return bool(changed)
+    this = {"device": row.id, "old": row.token_hash, "new": token_hash, "now": now}
+    statement = ROTATE.values(**values) if values else ROTATE
+    if not rows_changed(session, statement, **this):
+        return False
+    execute(session, KEEP_OLD, token_hash=row.token_hash, device_id=row.id, replaced_at=now)
+    return True
 
 
 def of_user(session: Session, user_key: str, now: Instant) -> Sequence[Device]:

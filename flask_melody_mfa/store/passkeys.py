@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.passkeys import (
-    HANDLE_BYTES,
     HeldPasskey,
     NewPasskey,
     hash_of,
@@ -16,10 +15,14 @@ from flask_melody_mfa.core.passkeys import (
     to_text,
 )
 from flask_melody_mfa.core.types import FactorKind, Instant
-from flask_melody_mfa.store.statements import rows_changed
+from flask_melody_mfa.store.statements import execute, rows_changed
 from flask_melody_mfa.store.tables import Ceremony, Passkey, PasskeyUser
 
-HANDLE_LENGTH = len(to_text(bytes(HANDLE_BYTES)))
+OPENED = select(Passkey, PasskeyUser.handle).join(
+    PasskeyUser, PasskeyUser.user_key == Passkey.user_key
+)
+OF_USER = OPENED.where(Passkey.user_key == bindparam("key")).order_by(Passkey.id)
+FIND = OPENED.where(Passkey.credential_hash == bindparam("credential"))
 
 
 def opened(row: Passkey, handle: str) -> HeldPasskey:
@@ -43,22 +46,13 @@ def opened(row: Passkey, handle: str) -> HeldPasskey:
 
 def of_user(session: Session, user_key: str) -> tuple[HeldPasskey, ...]:
     """An account's passkeys, the oldest first."""
-    rows = session.execute(
-        select(Passkey, PasskeyUser.handle)
-        .join(PasskeyUser, PasskeyUser.user_key == Passkey.user_key)
-        .where(Passkey.user_key == user_key)
-        .order_by(Passkey.id)
-    ).all()
+    rows = session.execute(OF_USER, {"key": user_key}).all()
     return tuple(opened(row, handle) for row, handle in rows)
 
 
 def find(session: Session, credential_id: bytes) -> tuple[HeldPasskey, str] | None:
     """A passkey by its credential id, and the account that it belongs to."""
-    found = session.execute(
-        select(Passkey, PasskeyUser.handle)
-        .join(PasskeyUser, PasskeyUser.user_key == Passkey.user_key)
-        .where(Passkey.credential_hash == hash_of(credential_id))
-    ).one_or_none()
+    found = session.execute(FIND, {"credential": hash_of(credential_id)}).one_or_none()
     return None if found is None else (opened(found[0], found[1]), found[0].user_key)
 
 
@@ -106,6 +100,22 @@ def add(
     )
 
 
+CLAIM = (
+    update(Passkey)
+    .where(
+        Passkey.id == bindparam("row"),
+        Passkey.user_key == bindparam("key"),
+        or_(Passkey.sign_count < bindparam("count"), Passkey.sign_count + bindparam("count") == 0),
+    )
+    .values(
+        sign_count=bindparam("count"),
+        backed_up=bindparam("synced"),
+        uv_initialized=1,
+        last_used_at=bindparam("now"),
+    )
+)
+
+
 def claim(
     session: Session,
     user_key: str,
@@ -113,27 +123,22 @@ def claim(
     *,
     sign_count: int,
     backed_up: bool,
-    uv_initialized: bool,
     now: Instant,
 ) -> bool:
     """Take over a counter that went up (or is not kept); False for any other, or a passkey gone.
 
-    One statement: of two assertions with one counter, only the first is taken.
+    One statement: of two assertions with one counter, only the first is taken. The user was
+    verified, or there is nothing to be claimed.
     """
-    higher = Passkey.sign_count < sign_count
-    if sign_count == 0:
-        higher = Passkey.sign_count == 0
     return bool(
         rows_changed(
             session,
-            update(Passkey)
-            .where(Passkey.id == row_id, Passkey.user_key == user_key, higher)
-            .values(
-                sign_count=sign_count,
-                backed_up=int(backed_up),
-                uv_initialized=int(uv_initialized),
-                last_used_at=now,
-            ),
+            CLAIM,
+            row=row_id,
+            key=user_key,
+            count=sign_count,
+            synced=int(backed_up),
+            now=now,
         )
     )
 
@@ -184,6 +189,9 @@ def decline(session: Session, user_key: str, new: bytes, now: Instant) -> None:
     )
 
 
+BEGIN = insert(Ceremony)
+
+
 def begin(
     session: Session,
     challenge: bytes,
@@ -196,17 +204,28 @@ def begin(
     life: Instant,
 ) -> None:
     """Write down a ceremony."""
-    session.execute(
-        insert(Ceremony).values(
-            id=row_id,
-            challenge_hash=hash_of(challenge),
-            bound_to=bound_to,
-            purpose=purpose,
-            user_key=user_key,
-            created_at=now,
-            expires_at=now + life,
-        )
+    execute(
+        session,
+        BEGIN,
+        id=row_id,
+        challenge_hash=hash_of(challenge),
+        bound_to=bound_to,
+        purpose=purpose,
+        user_key=user_key,
+        created_at=now,
+        expires_at=now + life,
     )
+
+
+RUNNING = delete(Ceremony).where(
+    Ceremony.challenge_hash == bindparam("challenge"),
+    Ceremony.bound_to == bindparam("binding"),
+    Ceremony.purpose == bindparam("kind"),
+    Ceremony.expires_at > bindparam("now"),
+    Ceremony.expires_at <= bindparam("latest"),
+)
+SPEND = RUNNING.where(Ceremony.user_key == bindparam("key"))
+SPEND_NOBODYS = RUNNING.where(Ceremony.user_key.is_(None))
 
 
 def spend(
@@ -220,18 +239,17 @@ def spend(
     latest: Instant,
 ) -> bool:
     """Delete a running ceremony; one caller wins. `latest`: no ceremony begun yet ends later."""
-    owner = Ceremony.user_key.is_(None) if user_key is None else Ceremony.user_key == user_key
+    owner = {} if user_key is None else {"key": user_key}
     return bool(
         rows_changed(
             session,
-            delete(Ceremony).where(
-                Ceremony.challenge_hash == hash_of(challenge),
-                Ceremony.bound_to == bound_to,
-                Ceremony.purpose == purpose,
-                Ceremony.expires_at > now,
-                Ceremony.expires_at <= latest,
-                owner,
-            ),
+            SPEND if owner else SPEND_NOBODYS,
+            challenge=hash_of(challenge),
+            binding=bound_to,
+            kind=purpose,
+            now=now,
+            latest=latest,
+            **owner,
         )
     )
 
@@ -239,9 +257,3 @@ def spend(
 def prune(session: Session, now: Instant) -> int:
     """Delete ceremonies that nobody finished in time."""
     return rows_changed(session, delete(Ceremony).where(Ceremony.expires_at <= now))
-
-
-def count_ceremonies(session: Session, bound_to: str) -> int:
-    """How many ceremonies run that belong to one browser, challenge or session."""
-    statement = select(func.count()).select_from(Ceremony).where(Ceremony.bound_to == bound_to)
-    return session.scalar(statement) or 0

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.codes import new_id
 from flask_melody_mfa.core.types import Instant
-from flask_melody_mfa.store.statements import rows_changed
+from flask_melody_mfa.store.statements import execute, rows_changed
 from flask_melody_mfa.store.tables import RecoveryCode
 
 
@@ -29,32 +29,32 @@ def replace(session: Session, user_key: str, hashes: Iterable[str], now: Instant
     return gone
 
 
+SPEND = (
+    update(RecoveryCode)
+    .where(
+        RecoveryCode.code_hash == bindparam("code"),
+        RecoveryCode.user_key == bindparam("key"),
+        RecoveryCode.used_at.is_(None),
+    )
+    .values(used_at=bindparam("now"))
+)
+
+
 def spend(session: Session, user_key: str, code_hash: str, now: Instant) -> bool:
     """Spend a code of this account; of many at once, one is told True."""
-    return bool(
-        rows_changed(
-            session,
-            update(RecoveryCode)
-            .where(
-                RecoveryCode.code_hash == code_hash,
-                RecoveryCode.user_key == user_key,
-                RecoveryCode.used_at.is_(None),
-            )
-            .values(used_at=now),
-        )
-    )
+    return bool(rows_changed(session, SPEND, code=code_hash, key=user_key, now=now))
+
+
+LEFT = (
+    select(func.count())
+    .select_from(RecoveryCode)
+    .where(RecoveryCode.user_key == bindparam("key"), RecoveryCode.used_at.is_(None))
+)
 
 
 def left(session: Session, user_key: str) -> int:
     """How many codes are unspent."""
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(RecoveryCode)
-            .where(RecoveryCode.user_key == user_key, RecoveryCode.used_at.is_(None))
-        )
-        or 0
-    )
+    return int(execute(session, LEFT, key=user_key).scalar_one())
 
 
 def are_unspent(session: Session, user_key: str, hashes: Iterable[str]) -> bool:

@@ -19,7 +19,12 @@ from sqlalchemy import (
     Text,
 )
 
-EXACT: dict[str, Any] = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
+EXACT: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_nopad_bin",
+}
 
 STEP_1 = MetaData()
 """Accounts, credentials, challenges, sessions, counters, events."""
@@ -223,6 +228,7 @@ Table(
     Index("ix_mfa_ceremony_bound_to", "bound_to"),
     Index("ix_mfa_ceremony_challenge_hash", "challenge_hash", unique=True),
     Index("ix_mfa_ceremony_expires_at", "expires_at"),
+    Index("ix_mfa_ceremony_user_key", "user_key"),
     **EXACT,
 )
 

@@ -61,6 +61,7 @@ class Ceremony(Base):
         Index("ix_mfa_ceremony_challenge_hash", "challenge_hash", unique=True),
         Index("ix_mfa_ceremony_bound_to", "bound_to"),
         Index("ix_mfa_ceremony_expires_at", "expires_at"),
+        Index("ix_mfa_ceremony_user_key", "user_key"),
         EXACT,
     )
 

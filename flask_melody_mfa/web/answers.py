@@ -157,6 +157,12 @@ def to_login(next_path: str | None = None, message: str | None = None) -> BaseRe
     return no_store(redirect(login_url(next_path), 303))
 
 
+def to_challenge(status: int, **query: str | None) -> BaseResponse:
+    """Send a person to the challenge. `client`: whose gate is owed, where it is not the app's."""
+    values: dict[str, Any] = query
+    return no_store(redirect(url_for("mfa.challenge.start", **values), status))
+
+
 def no_store(response: BaseResponse) -> BaseResponse:
     """Keep an answer out of every cache."""
     response.headers["Cache-Control"] = "no-store"

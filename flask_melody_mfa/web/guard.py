@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from flask import Request, flash, g, redirect, request, session, url_for
+from flask import Request, flash, g, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -285,7 +285,11 @@ def guard(here: State) -> Any:
     if endpoint is None or is_static(endpoint):
         return None
     if failed is not None:
-        return fault(failed)
+        if is_logout(here, endpoint):
+            failed = give_up()
+        elif is_left_alone(here, endpoint):
+            failed = None
+        return None if failed is None else fault(failed)
     seen = look()
     if seen.at is At.SATISFIED or seen.at is At.ANONYMOUS:
         return None
@@ -296,7 +300,7 @@ def guard(here: State) -> Any:
             return answers.to_login(answers.this_path(), PLEASE_SIGN_IN)
         return answers.problem(MfaRequired(), challenge_url=answers.login_url())
     if is_logout(here, endpoint):
-        give_up(seen)
+        give_up()
         return None
     if is_left_alone(here, endpoint) or answers.is_login_view(endpoint):
         return None
@@ -326,18 +330,12 @@ def interrupt(seen: Seen) -> BaseResponse:
             return fault(error)
     client = gate_named(seen)
     if answers.is_page_request():
-        return to_challenge(302, next=answers.this_path(), client=client)
+        return answers.to_challenge(302, next=answers.this_path(), client=client)
     if answers.is_form_post():
         flash(answers.texts().mfa_text(NOTHING_SAVED), "warning")
-        return to_challenge(303, next=answers.referring_path() or "/", client=client)
+        return answers.to_challenge(303, next=answers.referring_path() or "/", client=client)
     where = url_for("mfa.challenge.start", client=client)
     return answers.problem(MfaRequired(), challenge_url=where)
-
-
-def to_challenge(status: int, **query: str | None) -> BaseResponse:
-    """Send a person to the challenge. `client`: whose gate is owed, where it is not the app's."""
-    values: dict[str, Any] = query
-    return answers.no_store(redirect(url_for("mfa.challenge.start", **values), status))
 
 
 def over() -> BaseResponse:
@@ -363,18 +361,24 @@ def pending() -> Challenge:
     return found
 
 
-def give_up(seen: Seen) -> None:
-    """A logout view was called while the gate is owed: what was begun ends here."""
+def give_up() -> MfaError | None:
+    """A logout view was called while the gate is owed: what was begun ends here.
+
+    This browser is signed out in any case; what could not be written is returned.
+    """
     held = door.mark()
+    failed: MfaError | None = None
     try:
         if held.get("c"):
             sign_in.cancel(context(), held["c"])
         if held.get("s"):
             sign_in.sign_out(context(), held["s"])
-    except MfaError:
-        log.exception("A logout could not be written")
+    except MfaError as error:
+        log.error("A logout could not be written: %s", type(error).__name__)
+        failed = error
     door.sign_out_here()
     look_again(ANONYMOUS)
+    return failed
 
 
 def fault(error: MfaError) -> BaseResponse:

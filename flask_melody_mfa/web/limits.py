@@ -29,12 +29,16 @@ def storage_for(uri: str) -> storage.RedisStorage:
 
 
 class RedisAddressLimits:
-    """Counts in Redis; whatever goes wrong there is counted in the database instead."""
+    """Counts in Redis; whatever goes wrong there is counted in the database instead.
+
+    For a window after that both are asked: a Redis that can only be read has seen nothing.
+    """
 
     def __init__(self, uri: str) -> None:
         self._uri = uri
         self._limiter: FixedWindowRateLimiter | None = None
         self._down_until = 0.0
+        self._failed_at: float | None = None
         self._database = DatabaseAddressLimits()
 
     def _ready(self) -> FixedWindowRateLimiter | None:
@@ -45,7 +49,8 @@ class RedisAddressLimits:
         return self._limiter
 
     def _failed(self, error: Exception) -> None:
-        self._down_until = time.monotonic() + REST
+        self._failed_at = time.monotonic()
+        self._down_until = self._failed_at + REST
         self._limiter = None
         log.warning(
             "The rate limit storage failed (%s); counting in the database", type(error).__name__
@@ -76,12 +81,16 @@ class RedisAddressLimits:
             limiter = self._ready()
             if limiter is not None:
                 name = network_of(ctx.address)
-                if limiter.test(item, "mfa", what, name):
+                if not limiter.test(item, "mfa", what, name):
+                    return self._left(limiter, item, what, name)
+                if not self._failed_within(window):
                     return 0
-                return self._left(limiter, item, what, name)
         except Exception as error:
             self._failed(error)
         return self._database.left_until(ctx, session, what, limit, window)
+
+    def _failed_within(self, window: Instant) -> bool:
+        return self._failed_at is not None and time.monotonic() - self._failed_at < window / 1000
 
     @staticmethod
     def _left(

@@ -26,7 +26,7 @@ def offer(
     but: Collection[FactorKind] = (),
 ) -> str | None:
     """The page that is offered before `target`; None for none. `but`: what was just turned down."""
-    if replacing.offered(ctx, account, standing):
+    if replacing.may_have_lost(ctx, account, standing):
         return url_for("mfa.enroll.replace", next=target)
     for kind in after_gate.prompts(ctx, standing):
         if kind in PAGES and kind not in but:

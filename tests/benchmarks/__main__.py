@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 
-from tests.benchmarks import backends, growth, pages, processes, sign_ins
+from tests.benchmarks import backends, growth, pages, processes, sign_ins, ways_back
 from tests.benchmarks.rig import Bench, conclude, run
 from tests.databases import KINDS
 
-MODULES = (pages, sign_ins, backends, processes, growth)
+MODULES = (pages, sign_ins, ways_back, backends, processes, growth)
 
 
 def main(arguments: list[str]) -> int:

@@ -81,6 +81,8 @@ class Site:
             request_handler=Quiet,
         )
         self.base = f"http://localhost:{self.server.server_port}"
+        # Read at the first request: passkeys are used at this very origin.
+        host.app.config.setdefault("MFA_ORIGINS", [self.base])
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
         self.thread.start()
         self.count = itertools.count(1)
@@ -155,7 +157,7 @@ class Visitor:
         answer = self.context.request.post(
             f"{self.site.base}/login?{query}",
             form=form,
-            headers={"Accept-Language": self.language},
+            headers={"Accept": "text/html", "Accept-Language": self.language},
             max_redirects=0,
         )
         return self.go(answer.headers["location"])

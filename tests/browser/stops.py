@@ -33,6 +33,7 @@ STUCK = {"ENFORCE_ONE_MFA_ENROLLMENT": ["email"]}
 CODES = {"ENABLE_RECOVERY_CODE": True}
 ENOUGH = {**CODES, "MFA_RECOVERY_CODE_IS_ENOUGH": True}
 DEVICE = {"ENABLE_MFA_REMEMBER_DEVICE": True}
+PASSKEYS = {"ALLOW_PASSKEY_ENROLLMENT": True}
 NONE = {"ENFORCE_ONE_MFA_ENROLLMENT": []}
 
 STOPS = (
@@ -175,6 +176,11 @@ STOPS = (
     Stop(name="account-remove", reach=lambda v: v.account("/remove"), holds=ALL),
     Stop(name="account-replace", reach=lambda v: v.account("/replace"), holds=ALL),
     Stop(
+        name="account-remove-last",
+        reach=lambda v: v.account("/rename").go(v.path.replace("/rename", "/remove")),
+        holds=("otp",),
+    ),
+    Stop(
         name="account-end-others",
         reach=lambda v: v.account().go("/mfa/account/sessions/end-others"),
         holds=("otp",),
@@ -185,6 +191,26 @@ STOPS = (
         config=NONE,
     ),
     Stop(name="policy-reset", reach=lambda v: v.policy("reset_mfa"), holds=ALL),
+    Stop(
+        name="policy-reset-wrong",
+        reach=lambda v: v.policy("reset_mfa").press(".mfa-button-danger"),
+        holds=ALL,
+    ),
+    Stop(
+        name="policy-reset-nothing",
+        reach=lambda v: v.sign_in().go("/mfa/policy/reset_mfa?redirect_uri=/secret"),
+        config=NONE,
+    ),
+    Stop(
+        name="policy-passkeys",
+        reach=lambda v: v.policy("manage_passkey"),
+        holds=("otp",),
+        config=PASSKEYS,
+    ),
+    Stop(
+        name="policy-bad-address",
+        reach=lambda v: v.go("/mfa/policy/reset_mfa?redirect_uri=//elsewhere.example"),
+    ),
     Stop(
         name="policy-recovery-codes",
         reach=lambda v: v.with_codes().policy("manage_recovery_code"),

@@ -40,7 +40,7 @@ HOSTILE = [
     "/a\\..\\evil",
     "evil.example",
     "/%09/../\\evil.example",
-    "/" + "a" * 3000,
+    "/" + "a" * 5000,
 ]
 
 

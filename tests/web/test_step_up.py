@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from flask_login import current_user
+from flask import redirect, request
+from flask_login import current_user, login_user
 
 from flask_melody_mfa import mfa_required
+from flask_melody_mfa.flows import recovery
+from flask_melody_mfa.web.state import context, state
 from tests.host import BROWSER, PHONE, Host, Person
 
 Make = Callable[..., Host]
@@ -240,17 +244,212 @@ def test_who_cannot_have_what_is_asked_for_is_told(host: Host, ada: int) -> None
     assert "ada@example.org" not in answer.text
 
 
-def test_who_holds_nothing_gives_the_password_anew(make_host: Make) -> None:
+@pytest.fixture
+def bare(make_host: Make) -> Host:
+    """A host that demands nothing, and a user who holds nothing."""
     host = make_host(ENFORCE_ONE_MFA_ENROLLMENT=[])
     host.user()
-    with host.clock() as clock:
-        person = Person(host)
+
+    @host.app.route("/otp-fresh")
+    @mfa_required(factors={"otp"}, max_age=3600)
+    def otp_fresh() -> str:
+        return "otp fresh"
+
+    return host
+
+
+def give_password(person: Person, password: str = "pw") -> None:
+    """Fill in the page for the password that is shown."""
+    assert person.page is not None
+    person.post(person.page.request.full_path, {"password": password})
+
+
+@pytest.mark.check("S06")
+def test_who_holds_nothing_gives_the_password_anew(bare: Host) -> None:
+    with bare.clock() as clock:
+        person = Person(bare)
         person.sign_in()
         assert person.get("/fresh").status_code == 200
         clock.tick(301)
-        answer = person.get("/fresh")
-        assert answer.headers["Location"].startswith("/login?next=/fresh")
-        person.sign_in(next_url="/fresh")
+        person.get("/fresh?a=b")
+        assert person.at == "/mfa/challenge/password"
+        person.follow()
+        assert person.signed_in()
+        give_password(person)
+        assert person.page is not None
+        assert person.page.headers["Location"] == "/fresh?a=b"
+        assert person.get("/fresh").status_code == 200
+        assert "proof_accepted" in bare.events()
+        clock.tick(301)
+        assert person.get("/fresh").status_code == 303
+
+
+def test_a_wrong_password_is_no_proof_and_is_counted(bare: Host) -> None:
+    with bare.clock() as clock:
+        person = Person(bare)
+        person.sign_in()
+        clock.tick(301)
+        person.get("/fresh", follow=True)
+        for _ in range(10):
+            give_password(person, "wrong")
+            assert person.page is not None
+            assert person.page.status_code == 401
+            assert "That password is not right." in person.text
+        give_password(person)
+        assert person.page.status_code == 429
+        assert person.page.headers["Retry-After"]
+        assert person.get("/fresh").status_code == 303
+        assert bare.rows("mfa_user")[0]["failures"] == 0
+        clock.tick(901)
+        person.get("/fresh", follow=True)
+        give_password(person)
+        assert person.get("/fresh").status_code == 200
+
+
+@pytest.mark.check("S01", "S02")
+def test_the_password_begins_a_session_in_the_old_ones_place(bare: Host) -> None:
+    with bare.clock() as clock:
+        person = Person(bare)
+        person.sign_in()
+        with person.client.session_transaction() as cookie:
+            before = dict(cookie)
+        clock.tick(301)
+        person.get("/fresh", follow=True)
+        give_password(person)
+        with person.client.session_transaction() as cookie:
+            assert cookie["_mfa"]["s"] != before["_mfa"]["s"]
+        thief = Person(bare)
+        with thief.client.session_transaction() as cookie:
+            cookie.update(before)
+        assert not thief.signed_in()
+        assert person.signed_in()
+
+
+def test_no_password_or_two_are_none(bare: Host) -> None:
+    with bare.clock() as clock:
+        person = Person(bare)
+        person.sign_in()
+        clock.tick(301)
+        person.get("/fresh", follow=True)
+        for typed in ("", ["pw", "pw"], "x" * 1025, "a\x00b"):
+            person.post("/mfa/challenge/password", {"password": typed})
+            assert person.page is not None
+            assert person.page.status_code == 400
+            assert "Enter your password." in person.text
+        assert person.get("/fresh").status_code == 303
+
+
+@pytest.mark.check("E14")
+def test_who_was_disabled_meanwhile_gives_no_password(bare: Host) -> None:
+    with bare.clock() as clock:
+        person = Person(bare)
+        person.sign_in()
+        clock.tick(301)
+        person.get("/fresh", follow=True)
+        with bare.app.app_context():
+            bare.get(1).active = False
+            bare.db.session.commit()
+        give_password(person)
+        assert not person.signed_in()
+
+
+def test_the_password_page_is_for_who_holds_nothing(host: Host, ada: int) -> None:
+    person = signed_in(host, ada)
+    person.get("/mfa/challenge/password?next=/fresh")
+    assert person.at == "/fresh"
+    assert Person(host).get("/mfa/challenge/password").status_code == 303
+    person.post("/mfa/challenge/password", {"password": "pw", "next": "//evil.example"})
+    assert person.at == "/"
+
+
+@pytest.mark.check("S07")
+def test_a_remember_cookie_is_no_fresh_sign_in(bare: Host) -> None:
+    person = Person(bare)
+    person.sign_in(remember="1")
+    remembered = person.cookies()["remember_token"]
+    later = Person(bare)
+    later.client.set_cookie("remember_token", remembered)
+    assert later.signed_in()
+    later.get("/fresh")
+    assert later.at == "/mfa/challenge/password"
+    later.follow()
+    give_password(later)
+    assert later.get("/fresh").status_code == 200
+
+
+def test_a_first_set_up_asks_for_a_young_sign_in_whatever_a_view_allows(bare: Host) -> None:
+    with bare.clock() as clock:
+        person = Person(bare)
+        person.sign_in()
+        for path in ("/otp-fresh", "/with-otp"):
+            clock.tick(601)
+            person.get(path)
+            assert person.at == "/mfa/challenge/password", path
+            person.follow()
+            give_password(person)
+            person.get(path, follow=True)
+            assert person.at == "/mfa/enroll/otp", path
+
+
+def test_where_nobody_can_check_a_password_the_login_view_does(bare: Host) -> None:
+    """Many a login view leads who is signed in away: here it sees nobody, or nobody would end."""
+    del bare.User.check_password
+    views = bare.app.view_functions
+    login = views["login"]
+
+    def leads_away() -> Any:
+        if current_user.is_authenticated:
+            return redirect(request.args.get("next") or "/")
+        if request.method == "POST":
+            login_user(bare.get(1))
+            return redirect(request.args["next"])
+        return login()
+
+    views["login"] = leads_away
+    with bare.clock() as clock:
+        person = Person(bare)
+        person.post("/login?next=/secret")
+        assert person.signed_in()
+        clock.tick(301)
+        person.get("/fresh", follow=True)
+        assert person.at == "/login"
+        assert "login form" in person.text
+        assert person.signed_in()
+        person.post("/login?next=/fresh")
+        assert person.get("/fresh").status_code == 200
+        person.get("/login?next=/secret")
+        assert person.at == "/secret"
+
+
+def test_an_api_of_who_holds_nothing_is_told_where_to_go(bare: Host) -> None:
+    with bare.clock() as clock:
+        person = Person(bare)
+        person.sign_in()
+        clock.tick(301)
+        answer = person.client.get("/fresh", headers=JSON)
+        assert answer.status_code == 403
+        assert answer.get_json()["challenge_url"] == "/mfa/challenge/password"
+
+
+@pytest.mark.check("S07")
+def test_a_sign_in_by_recovery_code_with_a_factor_may_have_a_step_up(make_host: Make) -> None:
+    """The code stood for the password there; what was proven beside it is proven anew."""
+    host = make_host(ENABLE_RECOVERY_CODE=True)
+    ada = host.user()
+    host.enroll(ada, "otp")
+    with host.app.app_context():
+        code = recovery.make(context(), state().describe(host.get(ada)))[0]
+    with host.clock() as clock:
+        person = Person(host)
+        person.post("/mfa/recover", {"login": "ada@example.org", "code": code})
+        person.follow()
+        assert person.at == "/mfa/challenge/otp"
+        person.code(host.otp(ada))
+        assert person.signed_in()
+        clock.tick(400)
+        person.get("/fresh", follow=True)
+        assert person.at == "/mfa/challenge/otp"
+        person.code(host.otp(ada))
         assert person.get("/fresh").status_code == 200
 
 

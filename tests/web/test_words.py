@@ -208,7 +208,7 @@ def test_one_language_needs_no_switcher(make_host: Make) -> None:
 
 
 def test_each_language_is_named_in_itself() -> None:
-    assert words.languages(SHIPPED) == [
+    assert [dict(one) for one in words.languages(SHIPPED)] == [
         {"code": "en", "name": "English"},
         {"code": "fr", "name": "Français"},
         {"code": "zh_Hans", "name": "中文 (简体)"},

@@ -88,3 +88,11 @@ document.querySelectorAll("button[data-mfa-print]").forEach(printButton);
 
 // A page brought back by "back" or "forward" is ready to be used again.
 addEventListener("pageshow", () => [...busy.keys()].forEach(rest));
+
+// Times are written in UTC; here the reader's own zone is known.
+for (const time of document.querySelectorAll("time[data-mfa-time]")) {
+  const style = { dateStyle: "medium" };
+  if (time.dataset.mfaTime === "minute") style.timeStyle = "short";
+  const language = time.closest("[lang]")?.lang || undefined;
+  time.textContent = new Intl.DateTimeFormat(language, style).format(new Date(time.dateTime));
+}

@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core.errors import MfaError, NotAuthenticated, WrongProof
 from flask_melody_mfa.web import answers, api_docs
-from flask_melody_mfa.web.embedded import factors, origins, sessions, view
+from flask_melody_mfa.web.embedded import factors, manage, origins, passkeys, sessions, view
 from flask_melody_mfa.web.operation import Face, Operation
 from flask_melody_mfa.web.state import state
 from flask_melody_mfa.web.words import mfa_lazy
@@ -65,6 +65,8 @@ FACE: Face = Face(
     operations=(
         *sessions.OPERATIONS,
         *factors.OPERATIONS,
+        *passkeys.OPERATIONS,
+        *manage.OPERATIONS,
         *api_docs.operations(lambda: FACE),
     ),
     enabled=origins.anybody,

@@ -179,3 +179,76 @@ class VerifyRecoveryCode(Shape):
     """A recovery code."""
 
     code: Code
+
+
+class CredentialJson(Shape):
+    """What the browser's `PublicKeyCredential.toJSON()` gives."""
+
+    credential: dict[str, Any]
+
+
+class NewPasskey(CredentialJson):
+    """A passkey that was just made, and what to call it."""
+
+    name: Name | None = None
+
+
+class Skip(Shape):
+    """`dont_ask_again`: never offer a passkey after a sign-in again."""
+
+    dont_ask_again: bool = False
+
+
+class PasskeyOptions(Where):
+    """Options for `parseCreationOptionsFromJSON` or `parseRequestOptionsFromJSON`."""
+
+    options: dict[str, Any]
+
+
+class OwnFactor(Shape):
+    """A factor as its owner may see it."""
+
+    id: Id
+    factor: FactorName
+    name: str | None = None
+    destination: str | None = None
+    added_at: Moment
+    last_used_at: Moment | None = None
+    disabled: bool = False
+    removable: bool = True
+
+
+class OwnPasskey(Shape):
+    """A passkey as its owner may see it."""
+
+    id: Id
+    name: str | None = None
+    added_at: Moment
+    last_used_at: Moment | None = None
+    synced: bool
+
+
+class OwnDevice(Shape):
+    """A remembered device as its owner may see it."""
+
+    id: Id
+    user_agent: str | None = None
+    address: str | None = None
+    added_at: Moment
+    last_used_at: Moment | None = None
+    expires_at: Moment
+
+
+class OwnAccount(Where):
+    """What the signed-in user holds."""
+
+    factors: list[OwnFactor]
+    passkeys: list[OwnPasskey]
+    recovery_codes_left: int
+    devices: list[OwnDevice]
+
+
+class Rename(Shape):
+    """Another name."""
+
+    name: Name

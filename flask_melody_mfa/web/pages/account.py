@@ -11,8 +11,9 @@ from collections.abc import Callable
 from flask import Blueprint, flash, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_melody_mfa.core.errors import Conflict, InvalidRequest
+from flask_melody_mfa.core.errors import Conflict, InvalidRequest, NotFound
 from flask_melody_mfa.flows import account as flow
+from flask_melody_mfa.flows import passkeys
 from flask_melody_mfa.web import answers, door, words
 from flask_melody_mfa.web.pages import account_view, common, own
 from flask_melody_mfa.web.pages.challenge import reason
@@ -44,6 +45,9 @@ def overview() -> BaseResponse:
         account_label=mine.account.login,
         credentials=[view.credential(one) for one in found.credentials],
         add_url=url_for("mfa.enroll.choose", next=url_for("mfa.account.overview")),
+        passkeys=view.passkeys(),
+        add_passkey_url=view.add_passkey_url(),
+        signals=view.signals(),
         codes=view.recovery_codes(found) if settings.enable_recovery_code else None,
         devices=view.devices() if settings.enable_mfa_remember_device else None,
         sessions=[view.session(one) for one in found.sessions],
@@ -89,34 +93,44 @@ def done(message: str, **values: str) -> BaseResponse:
 def remove_factor(mine: Own, credential_id: str) -> BaseResponse:
     """GET asks whether it is meant; POST removes the factor."""
     found = flow.credential(mine.ctx, mine.account, credential_id)
-    view = account_view.View(mine, back=back())
-    shown = view.credential(found)
-    template, error, status = "mfa/account/remove_factor.html", "", 200
+    return removal(
+        account_view.View(mine, back=back()).credential(found),
+        lambda: flow.remove(mine.ctx, mine.account, credential_id, session_id=mine.standing.row.id),
+    )
+
+
+def removal(shown: account_view.Row, remove: Callable[[], object]) -> BaseResponse:
+    """Ask whether it is meant, or remove what is shown."""
+    error, status = "" if shown["removable"] else say(LAST_ONE), 200
     if request.method == "POST":
         try:
-            flow.remove(mine.ctx, mine.account, credential_id, session_id=mine.standing.row.id)
+            remove()
             return done(REMOVED, factor=shown["label"])
         except Conflict as conflict:
             error, status = say(LAST_ONE), conflict.status
-    elif not found.removable:
-        error = say(LAST_ONE)
-    return common.render(template, status, item=shown, error=error, back_url=back())
+    return common.render(
+        "mfa/account/remove_factor.html", status, item=shown, error=error, back_url=back()
+    )
 
 
 def rename_factor(mine: Own, credential_id: str) -> BaseResponse:
     """GET asks for a name; POST keeps it."""
-    shown = account_view.View(mine, back=back()).credential(
-        flow.credential(mine.ctx, mine.account, credential_id)
-    )
+    found = flow.credential(mine.ctx, mine.account, credential_id)
+    shown = account_view.View(mine, back=back()).credential(found)
     if request.method != "POST":
         return name_form(shown, shown["name"])
+    return named(shown, lambda name: flow.rename(mine.ctx, mine.account, credential_id, name))
+
+
+def named(shown: account_view.Row, rename: Callable[[str], None]) -> BaseResponse:
+    """Keep the name that was typed, or say what is wrong with it."""
     typed = request.form.get("name", "")[:64]
     try:
-        flow.rename(mine.ctx, mine.account, credential_id, common.field("name"))
+        rename(common.field("name"))
     except InvalidRequest as error:
         return name_form(shown, typed, error=say(reason(error, "name")), status=400)
-    except Conflict:
-        return name_form(shown, typed, error=say(NAME_TAKEN), status=409)
+    except Conflict as conflict:
+        return name_form(shown, typed, error=say(NAME_TAKEN), status=conflict.status)
     return done(RENAMED)
 
 
@@ -131,6 +145,33 @@ def name_form(
         name_value=value,
         name_error=error,
         back_url=back(),
+    )
+
+
+def own_passkey(mine: Own, passkey_id: str) -> account_view.Row:
+    """A passkey of this account, to be shown. Raises `NotFound`, for another user's, too."""
+    for one in passkeys.listed(mine.ctx, mine.account.key):
+        if one.id == passkey_id:
+            removable = passkeys.is_removable(mine.ctx, mine.account, mine.standing.holding)
+            return account_view.View(mine, back=back()).passkey(one, removable=removable)
+    raise NotFound
+
+
+def rename_passkey(mine: Own, passkey_id: str) -> BaseResponse:
+    """GET asks for a name; POST keeps it."""
+    shown = own_passkey(mine, passkey_id)
+    if request.method != "POST":
+        return name_form(shown, shown["name"])
+    return named(shown, lambda name: passkeys.rename(mine.ctx, mine.account, passkey_id, name))
+
+
+def remove_passkey(mine: Own, passkey_id: str) -> BaseResponse:
+    """GET asks whether it is meant; POST removes the passkey."""
+    return removal(
+        own_passkey(mine, passkey_id),
+        lambda: passkeys.remove(
+            mine.ctx, mine.account, passkey_id, session_id=mine.standing.row.id
+        ),
     )
 
 
@@ -192,6 +233,8 @@ def blueprint() -> Blueprint:
         ("/factors/<credential_id>/remove", remove_factor),
         ("/factors/<credential_id>/rename", rename_factor),
         ("/factors/<credential_id>/replace", replace_factor),
+        ("/passkeys/<passkey_id>/rename", rename_passkey),
+        ("/passkeys/<passkey_id>/remove", remove_passkey),
         ("/sessions/end-others", end_other_sessions),
         ("/sessions/<session_id>/end", end_session),
     ):

@@ -9,7 +9,7 @@ from flask import url_for
 
 from flask_melody_mfa.core.types import FactorKind, Method
 from flask_melody_mfa.flows import account as flow
-from flask_melody_mfa.flows import devices, recovery
+from flask_melody_mfa.flows import devices, passkeys, recovery
 from flask_melody_mfa.web import answers, event_words, words
 from flask_melody_mfa.web.lines import browser, one_line
 from flask_melody_mfa.web.moments import Moments
@@ -56,9 +56,52 @@ class View:
             "outdated": found.outdated,
             "removable": found.removable,
             "rename_url": url("mfa.account.rename_factor") if found.kind is FactorKind.OTP else "",
-            "replace_url": url("mfa.account.replace_factor"),
+            # Codes by email go to the host's address: the same again would replace nothing.
+            "replace_url": url("mfa.account.replace_factor")
+            if found.kind is not FactorKind.EMAIL or found.outdated
+            else "",
             "remove_url": url("mfa.account.remove_factor"),
         }
+
+    def passkey(self, found: passkeys.PasskeyView, *, removable: bool = True) -> Row:
+        """A passkey."""
+
+        def url(endpoint: str) -> str:
+            return url_for(endpoint, passkey_id=found.id, next=self._back)
+
+        return {
+            "kind": FactorKind.PASSKEY.value,
+            "label": self._say.mfa_text(FACTOR_LABELS[FactorKind.PASSKEY]),
+            "name": found.name,
+            "destination": "",
+            "added": self._times.day(found.created_at),
+            "used": self._times.at(found.last_used_at),
+            "synced": found.synced,
+            "removable": removable,
+            "rename_url": url("mfa.account.rename_passkey"),
+            "replace_url": "",
+            "remove_url": url("mfa.account.remove_passkey"),
+        }
+
+    def passkeys(self) -> list[Row]:
+        """The account's passkeys."""
+        ctx, account, holding = self._mine.ctx, self._mine.account, self._mine.standing.holding
+        removable = passkeys.is_removable(ctx, account, holding)
+        found = passkeys.listed(ctx, account.key) if holding.passkeys else ()
+        return [self.passkey(one, removable=removable) for one in found]
+
+    def signals(self) -> dict[str, Any] | None:
+        """What the browser is to know of the account's passkeys, where there may be some."""
+        settings, holding = self._mine.ctx.settings, self._mine.standing.holding
+        if not (settings.allow_passkey_enrollment or holding.passkeys):
+            return None
+        return passkeys.signals(self._mine.ctx, self._mine.account)
+
+    def add_passkey_url(self) -> str:
+        """Where a passkey is added; empty where none may be."""
+        if not self._mine.ctx.settings.allow_passkey_enrollment:
+            return ""
+        return url_for("mfa.enroll.passkey", next=self._back)
 
     def recovery_codes(self, found: flow.Overview) -> Row:
         """How many recovery codes are left."""

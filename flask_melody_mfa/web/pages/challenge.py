@@ -145,7 +145,8 @@ def prove_page(kind: FactorKind) -> BaseResponse:
     except WrongProof as error:
         return show(here, step, kind, error=words.ERRORS["invalid_code"], status=error.status)
     if kind is FactorKind.RECOVERY_CODE:
-        steps.tell_left(recovery.left(here.ctx, here.account.key))
+        left = finished.standing.holding.recovery_codes if finished and finished.standing else None
+        steps.tell_left(recovery.left(here.ctx, here.account.key) if left is None else left)
     return steps.after(here, finished)
 
 
@@ -260,7 +261,7 @@ def cancel() -> BaseResponse:
         if left is not None:
             return left
     if seen.at is At.OWED:
-        guard.give_up(seen)
+        guard.give_up()
     door.clear_remember_cookie()
     flash(answers.texts().mfa_text(CANCELLED), "info")
     return answers.to_login(target)

@@ -23,9 +23,9 @@ from flask_melody_mfa.core.types import Account, Answer, FactorKind, Method
 from flask_melody_mfa.flows import devices, passkey_sign_in, passkeys, prove, sessions
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.web import answers, arrivals, door, guard, offers, operation, words
-from flask_melody_mfa.web.lines import browser
 from flask_melody_mfa.web.pages import calls, common, enroll, own, steps
 from flask_melody_mfa.web.pages.own import Own
+from flask_melody_mfa.web.passkey_names import usual_name
 from flask_melody_mfa.web.seen import At
 from flask_melody_mfa.web.state import context, state
 from flask_melody_mfa.web.view_client import client_of_view
@@ -145,15 +145,6 @@ def made(making: Making) -> BaseResponse:
     standing = sessions.read(ctx, door.mark().get("s") or "")
     elsewhere = offers.offer(ctx, making.account, standing, target()) if standing else None
     return answers.go_to(elsewhere or target(), signals=signals)
-
-
-def usual_name() -> str:
-    """What a passkey is called whose maker is not known: this browser and system."""
-    say = answers.texts()
-    name, system = browser(request.user_agent.string)
-    if name and system:
-        return say.mfa_text("%(browser)s on %(system)s", browser=name, system=system)
-    return name or system or say.mfa_text("Passkey")
 
 
 def skip() -> BaseResponse:

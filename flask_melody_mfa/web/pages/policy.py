@@ -44,24 +44,27 @@ def show(name: str) -> BaseResponse:
     if not isinstance(mine, Own):
         return mine
     policies.check_open(mine.ctx, name, passkeys=mine.standing.holding.passkeys)
-    visit = open_visit(mine, asked)
-    if visit.done and name == policies.RESET_MFA:
+    try:
+        return visit_page(mine, open_visit(mine, asked))
+    except ChallengeOver:
+        if not answers.is_navigation():
+            raise
+        return common.go(here())  # where the same stands as it is now
+
+
+def visit_page(mine: Own, visit: Visit) -> BaseResponse:
+    """The page of a visit, what its form does, or the way back. Raises `ChallengeOver`."""
+    if visit.done and visit.asked.policy == policies.RESET_MFA:
         return leave(mine, visit, "done")
     if request.method == "POST":
-        try:
-            policies.check_ticket(visit, common.field("visit"))
-        except ChallengeOver as error:
-            if not answers.is_navigation():
-                raise error
+        if common.field("visit") != visit.id:
             flash(answers.texts().mfa_text(OVER), "warning")
-            return common.go(here())
+            raise ChallengeOver
         outcome = outcome_of(visit)
         if outcome is not None:
             return leave(mine, visit, outcome)
     elsewhere = step_up(mine, visit)
-    if elsewhere is not None:
-        return elsewhere
-    return PAGES[name](mine, visit)
+    return PAGES[visit.asked.policy](mine, visit) if elsewhere is None else elsewhere
 
 
 def asked_for(name: str) -> Asked:
@@ -266,6 +269,19 @@ def manage_recovery_code(mine: Own, visit: Visit) -> BaseResponse:
     )
 
 
+def manage_passkey(mine: Own, visit: Visit) -> BaseResponse:
+    """The passkeys, to be added, named and removed: the account page's part of them."""
+    view = account_view.View(mine, back=here())
+    return render(
+        "mfa/policy/passkeys.html",
+        mine,
+        visit,
+        passkeys=view.passkeys(),
+        add_passkey_url=view.add_passkey_url(),
+        signals=view.signals(),
+    )
+
+
 def manage_device(mine: Own, visit: Visit) -> BaseResponse:
     """The remembered devices, to be forgotten."""
     devices = account_view.View(mine, back=here()).devices()
@@ -275,6 +291,7 @@ def manage_device(mine: Own, visit: Visit) -> BaseResponse:
 PAGES: dict[str, Callable[[Own, Visit], BaseResponse]] = {
     policies.RESET_MFA: reset_mfa,
     policies.MANAGE_RECOVERY_CODE: manage_recovery_code,
+    policies.MANAGE_PASSKEY: manage_passkey,
     policies.MANAGE_DEVICE: manage_device,
 }
 

@@ -1,18 +1,13 @@
-"""Write docs/settings.md from the code: `python -m tests.make_settings_doc`."""
+"""Every setting, with its default and what it means."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from flask_melody_mfa.core.declared import CLIENT_FIELDS, DECLARED, Setting
 
-DOCUMENT = Path(__file__).parent.parent / "docs" / "settings.md"
-
 OPENING = """\
 # Settings
-
-<!-- Written by `python -m tests.make_settings_doc` from `flask_melody_mfa/core/declared.py`. -->
 
 All of them are names in `app.config`. They are checked together when the extension is set up: one
 `ConfigError` lists every problem with its remedy, also an unknown `MFA_*` name and any name that
@@ -56,8 +51,8 @@ def _python(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def document() -> str:
-    """The whole page."""
+def page() -> str:
+    """docs/settings.md"""
     rows = []
     for setting in DECLARED:
         marks = ("◆" if setting.overridable else "") + ("●" if setting.system else "")
@@ -67,7 +62,3 @@ def document() -> str:
     listed = ", ".join(fields[:-1]) + " and " + fields[-1]
     closing = CLOSING.replace("{fields}", listed)
     return OPENING + "".join(rows) + closing
-
-
-if __name__ == "__main__":
-    DOCUMENT.write_text(document(), encoding="utf-8")
