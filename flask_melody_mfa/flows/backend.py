@@ -22,6 +22,7 @@ from flask_melody_mfa.core.errors import (
     WrongProof,
 )
 from flask_melody_mfa.core.types import (
+    SECOND,
     Accepted,
     Account,
     Answer,
@@ -29,10 +30,11 @@ from flask_melody_mfa.core.types import (
     FactorKind,
     Instant,
     NewCredential,
+    Prompt,
 )
 from flask_melody_mfa.flows import changes, directory, enroll, messages, people, tries
 from flask_melody_mfa.flows.account import SessionView, session_view
-from flask_melody_mfa.flows.challenge import Challenge, is_recent
+from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import new_row
 from flask_melody_mfa.store import accounts, challenges, credentials, sessions
@@ -103,18 +105,36 @@ def running(ctx: Context, account: Account, purpose: str, kind: FactorKind) -> R
         row = challenges.find_open(
             session, account.key, purpose, ctx.now, client=ctx.client, setting_up=kind.value
         )
-        if row is not None:
-            return Running(row=row, holding=holding, is_new=False)
-        row = new_row(ctx, account.key, purpose, METHOD, new_token(), None)
-        row.setting_up = kind.value
-        return Running(row=row, holding=holding, is_new=True)
+        is_new = row is None
+        return Running(row=row or new(ctx, account, purpose, kind), holding=holding, is_new=is_new)
 
     return ctx.store.run(work)
 
 
-def write(ctx: Context, row: ChallengeRow) -> None:
-    """Write a new challenge."""
-    ctx.store.run(lambda session: session.add(row))
+def new(ctx: Context, account: Account, purpose: str, kind: FactorKind) -> ChallengeRow:
+    """A challenge that no browser can hold: what stands for its token is no hash of any token.
+
+    It is the same for the same backend, user and factor, so that the index lets one be open.
+    """
+    row = new_row(ctx, account.key, purpose, METHOD, new_token(), None)
+    row.token_hash = ctx.vault.name("backend", purpose, account.key, ctx.client or "", kind.value)
+    row.setting_up = kind.value
+    return row
+
+
+def write(ctx: Context, row: ChallengeRow) -> ChallengeRow:
+    """Write a new challenge; of two at once the first one counts, for both."""
+
+    def work(session: Session) -> ChallengeRow:
+        other = challenges.find(session, row.token_hash)
+        if other is not None and challenges.is_open(other, ctx.now):
+            return other
+        if other is not None:
+            challenges.forget(session, other, ctx.now)
+        challenges.insert_row(session, row)
+        return row
+
+    return ctx.store.run(work)
 
 
 def just_sent(ctx: Context, row: ChallengeRow, destination: str) -> Instant | None:
@@ -122,7 +142,9 @@ def just_sent(ctx: Context, row: ChallengeRow, destination: str) -> Instant | No
 
     Whoever asks again because an answer was lost gets that answer, and no second message.
     """
-    if row.sent_at is None or not is_recent(ctx, row.sent_at, ctx.settings.mfa_resend_seconds):
+    pause = ctx.settings.mfa_resend_seconds * SECOND
+    # It may have been sent after this request began, by one that came at the same time.
+    if row.sent_at is None or abs(ctx.now - row.sent_at) > pause:
         return None
     kept = ctx.vault.open_kept(row)
     return int(kept["expires_at"]) if kept.get("destination") == destination else None
@@ -139,22 +161,30 @@ def set_up(ctx: Context, account: Account, kind: FactorKind, answer: Answer) -> 
     now = running(ctx, account, SET_UP, kind)
     if now.holding.of(kind):
         raise Conflict
-    prompt = ctx.factors[kind].start_enrollment(ctx.env(now.row.id), account, answer)
-    if now.is_new:
-        write(ctx, now.row)
+    row, prompt = now.row, start(ctx, account, now.row, kind, answer)
+    if now.is_new and write(ctx, row).id != row.id:
+        row = running(ctx, account, SET_UP, kind).row  # somebody was faster: theirs is shown
+        prompt = start(ctx, account, row, kind, answer)
     if prompt.message is None:
         secret = otp.decode_secret(str(prompt.shown["secret"]))
         return Prepared(
-            expires_at=now.row.expires_at,
+            expires_at=row.expires_at,
             secret=otp.encode(secret),
             uri=str(prompt.shown["uri"]),
         )
     destination = prompt.message.to
-    ends = just_sent(ctx, now.row, destination)
+    ends = just_sent(ctx, row, destination)
     if ends is None:
-        messages.send_code(ctx, account, now.row, kind, prompt)
+        messages.send_code(ctx, account, row, kind, prompt)
         ends = int(prompt.kept["expires_at"])
-    return Prepared(expires_at=min(ends, now.row.expires_at), destination=destination)
+    return Prepared(expires_at=min(ends, row.expires_at), destination=destination)
+
+
+def start(
+    ctx: Context, account: Account, row: ChallengeRow, kind: FactorKind, answer: Answer
+) -> Prompt:
+    """What a set-up shows and sends."""
+    return ctx.factors[kind].start_enrollment(ctx.env(row.id), account, answer)
 
 
 def confirm(ctx: Context, account: Account, kind: FactorKind, answer: Answer) -> None:
@@ -230,11 +260,11 @@ def ask(ctx: Context, account: Account, kind: FactorKind) -> Verification:
         ends = just_sent(ctx, row, held[0].destination or "") if sends else row.expires_at
         if ends is not None:
             return Verification(id=row.id, expires_at=min(ends, row.expires_at))
-        ctx.store.run(lambda session: challenges.end(session, now.row, ctx.now))
-        row = new_row(ctx, account.key, VERIFY, METHOD, new_token(), None)
-        row.setting_up = kind.value
+        if row.sent_at is not None:  # the pause is over: a new code, which voids the old
+            ctx.store.run(lambda session: challenges.end(session, now.row, ctx.now))
+            row = new(ctx, account, VERIFY, kind)
+    row = write(ctx, row)
     prompt = ctx.factors[kind].start_proof(ctx.env(row.id), account, held)
-    write(ctx, row)
     messages.send_code(ctx, account, row, kind, prompt)
     ends = int(prompt.kept.get("expires_at", row.expires_at))
     return Verification(id=row.id, expires_at=min(ends, row.expires_at))

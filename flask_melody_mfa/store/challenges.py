@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.types import Instant
@@ -45,6 +45,22 @@ def find_open(
     if challenge_id is not None:
         statement = statement.where(ChallengeRow.id == challenge_id)
     return session.scalars(statement.order_by(ChallengeRow.id.desc()).limit(1)).one_or_none()
+
+
+def insert_row(session: Session, row: ChallengeRow) -> None:
+    """Write a new challenge. Raises `IntegrityError` where its token stands already."""
+    columns = ChallengeRow.__table__.columns.keys()
+    session.execute(insert(ChallengeRow).values({name: getattr(row, name) for name in columns}))
+
+
+def forget(session: Session, row: ChallengeRow, now: Instant) -> None:
+    """Delete a challenge that is over."""
+    session.execute(
+        delete(ChallengeRow).where(
+            ChallengeRow.id == row.id,
+            (ChallengeRow.ended_at.is_not(None)) | (ChallengeRow.expires_at <= now),
+        )
+    )
 
 
 def is_open(row: ChallengeRow, now: Instant) -> bool:

@@ -289,6 +289,50 @@ def test_a_user_of_the_request_loader_meets_the_gate_of_the_views_client(make_ho
     assert http.get("/hidden", headers=headers).status_code == 401
 
 
+@pytest.mark.reference(7, 181, 182)
+def test_a_client_may_require_what_the_app_does_not(make_host: Make) -> None:
+    host = make_host(**LAX, MFA_CLIENTS={"desk": {"SMS_MFA_IS_REQUIRED": True}})
+    host.user()
+    host.mfa.client_for(lambda request, account: "desk")
+    person = Person(host)
+    person.sign_in()
+    assert not person.signed_in()
+    person.follow()
+    assert person.at == "/mfa/enroll/sms"
+
+
+@pytest.mark.reference(8, 9)
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_clients_word_on_the_email_backup_beats_the_apps(make_host: Make, allowed: bool) -> None:
+    own = {"OTP_MFA_IS_REQUIRED": True, "ALLOW_EMAIL_MFA_AS_BACKUP": allowed}
+    host = make_host(ALLOW_EMAIL_MFA_AS_BACKUP=not allowed, MFA_CLIENTS={"billing": own})
+    host.enroll(host.user(), "otp")
+    host.mfa.client_for(lambda request, account: "billing")
+    person = Person(host)
+    person.sign_in()
+    person.follow()
+    assert person.at == "/mfa/challenge/otp"
+    assert ("/mfa/challenge/email" in person.text) is allowed
+    offered = person.post("/mfa/challenge/email/send")
+    assert (len(host.mails()) == 1) is allowed, offered.status_code
+
+
+@pytest.mark.check("E11", "P12")
+def test_a_sign_in_for_a_client_that_there_is_not_signs_nobody_in(make_host: Make) -> None:
+    host = make_host(**LAX)
+    ada = host.user()
+
+    @host.app.route("/enter", methods=["POST"])
+    def enter() -> Any:
+        return host.mfa.sign_in(host.get(ada), client="nobody", next_url="/secret")
+
+    person = Person(host)
+    assert person.post("/enter").status_code == 503
+    assert not person.signed_in()
+    with host.app.app_context(), pytest.raises(UnknownClient):
+        host.mfa.password_is_enough(host.get(ada), client="nobody")
+
+
 # What a change does
 
 
