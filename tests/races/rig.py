@@ -13,8 +13,9 @@
         assert results.count(303) == 1
 
 The processes are started once and serve every race of a test run. Hosts are made once per process,
-factory and database, and their connection pools are filled before the first race: what a cold pool
-serializes is no race. `race.host` is this process's own host on the same database.
+factory and database, and their connection pools are filled before each race: what a cold pool
+serializes is no race. `race.host` is this process's own host on the same database. There is one
+race at a time on a machine, whoever runs tests there: it takes half of a server's connections.
 
 A factory and an attempt are functions of a module (or its dotted name, `tests.races.x:submit`),
 since another process must find them. `given` and results must be picklable.
@@ -22,9 +23,11 @@ since another process must find them. `given` and results must be picklable.
 
 from __future__ import annotations
 
+import fcntl
 import inspect
 import logging
 import multiprocessing
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterator
@@ -32,6 +35,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Literal
 
 from sqlalchemy import text
@@ -135,20 +139,14 @@ def do(job: Job, together: Any, number: int) -> list[Any]:
         with host.app.app_context():
             return [found(job.function)(host, job.given)]
     warm_up(host)
-    return race(host, job, together, number)
+    try:
+        return race(host, job, together, number)
+    finally:
+        cool(host)  # a server has only so many connections
 
 
 def warm_up(host: Any) -> None:
-    """Fill the host's pool, unless it is full: all connections are held at once.
-
-    Other hosts give theirs back: a server has only so many.
-    """
-    with host.app.app_context():
-        if host.db.engine.pool.checkedin() == CONNECTIONS:
-            return
-    for other in _hosts.values():
-        if other is not host:
-            cool(other)
+    """Fill the host's pool: all connections are held at once."""
     all_here = threading.Barrier(THREADS)
 
     def hold(thread: int) -> None:
@@ -214,6 +212,14 @@ def in_threads(work: Callable[[int], None]) -> None:
 # In the test's process
 
 
+@contextmanager
+def alone() -> Iterator[None]:
+    """No other race on this machine, as long as this one runs."""
+    with (Path(tempfile.gettempdir()) / "flask_melody_mfa_races.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 class Rig:
     """The two processes."""
 
@@ -234,13 +240,14 @@ class Rig:
         """Give a job to both processes; their results, in order."""
         if self._together.broken:
             self._together.reset()
-        for pipe in self._pipes:
-            pipe.send(job)
         results: list[Any] = []
-        for pipe in self._pipes:
-            if not pipe.poll(2 * PATIENCE):
-                raise AssertionError("a race is stuck")
-            results.extend(pipe.recv())
+        with alone():
+            for pipe in self._pipes:
+                pipe.send(job)
+            for pipe in self._pipes:
+                if not pipe.poll(2 * PATIENCE):
+                    raise AssertionError("a race is stuck")
+                results.extend(pipe.recv())
         failed = [result.trace for result in results if isinstance(result, Failed)]
         assert not failed, f"{len(failed)} attempts failed:\n{failed[0]}"
         return results

@@ -128,7 +128,7 @@ def test_a_stranger_is_sent_to_the_login_view(host: Host) -> None:
 
 
 @pytest.mark.check("S08")
-@pytest.mark.reference(157, 158)
+@pytest.mark.reference(157, 158, 159)
 def test_new_codes_ask_for_a_fresh_proof(host: Host, ada: int) -> None:
     old = codes_of(host, ada)
     with host.clock() as clock:
