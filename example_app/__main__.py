@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -36,13 +37,13 @@ def main(
     fernleaf = f"http://localhost:{port}"
     partner_port = port + 1 if partner_port is None else partner_port
     letterbox = f"http://localhost:{partner_port}"
-    config: dict[str, Any] = {"DEBUG": True}
+    base_url = os.environ.get("FLASK_MFA_BASE_URL", fernleaf)
+    config: dict[str, Any] = {"DEBUG": True, "MFA_BASE_URL": base_url}
     if partner_port:
         config["MFA_CLIENTS"] = {partner.CLIENT_ID: partner.client_of(letterbox)}
     if database_url:
         config["SQLALCHEMY_DATABASE_URI"] = database_url
     app = create_app(config, instance=instance)
-    app.config.setdefault("MFA_BASE_URL", fernleaf)
     with app.app_context():
         flask_migrate.upgrade()
     click.echo(f"Fernleaf:          {fernleaf}")

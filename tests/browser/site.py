@@ -285,6 +285,11 @@ class Visitor:
             self.host.db.session.commit()
         return self
 
+    def refused(self) -> Visitor:
+        """Wait until the script says what is wrong."""
+        self.page.locator("[data-mfa-error]:visible").wait_for()
+        return self
+
     def spoil(self) -> Visitor:
         """Send the first form of the page with a token that is not its own."""
         with self.page.expect_navigation():

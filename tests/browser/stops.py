@@ -35,6 +35,13 @@ ENOUGH = {**CODES, "MFA_RECOVERY_CODE_IS_ENOUGH": True}
 DEVICE = {"ENABLE_MFA_REMEMBER_DEVICE": True}
 PASSKEYS = {"ALLOW_PASSKEY_ENROLLMENT": True}
 NONE = {"ENFORCE_ONE_MFA_ENROLLMENT": []}
+PASSKEYS = {**NONE, "ALLOW_PASSKEY_ENROLLMENT": True}
+
+
+def without_passkeys(visitor: Visitor) -> None:
+    """Have a browser that cannot use passkeys."""
+    visitor.page.add_init_script("delete window.PublicKeyCredential")
+
 
 STOPS = (
     Stop(name="challenge-otp", reach=lambda v: v.sign_in(), holds=("otp",)),
@@ -189,6 +196,36 @@ STOPS = (
         name="challenge-password",
         reach=lambda v: v.sign_in().go("/mfa/challenge/password"),
         config=NONE,
+    ),
+    Stop(name="passkey-prompt", reach=lambda v: v.sign_in(), config=PASSKEYS),
+    Stop(
+        name="passkey-add",
+        reach=lambda v: v.sign_in().otp().go("/mfa/enroll/passkey"),
+        holds=("otp", "passkey"),
+        config=PASSKEYS,
+    ),
+    Stop(
+        name="challenge-passkey",
+        reach=lambda v: v.sign_in().go("/mfa/challenge/passkey"),
+        holds=("otp", "passkey"),
+        config={**PASSKEYS, **DEVICE},
+    ),
+    Stop(
+        name="challenge-passkey-refused",
+        reach=lambda v: v.sign_in().then(without_passkeys).go("/mfa/challenge/passkey").refused(),
+        holds=("passkey",),
+        config=PASSKEYS,
+    ),
+    Stop(
+        name="passkey-sign-in",
+        reach=lambda v: v.go("/mfa/passkey/sign-in"),
+        config=PASSKEYS,
+    ),
+    Stop(
+        name="account-passkeys",
+        reach=lambda v: v.sign_in().otp().go("/mfa/account"),
+        holds=("otp", "passkey", "passkey"),
+        config=PASSKEYS,
     ),
     Stop(name="policy-reset", reach=lambda v: v.policy("reset_mfa"), holds=ALL),
     Stop(

@@ -43,7 +43,7 @@ def fernleaf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = free_port()
     command = [sys.executable, "-m", "example_app", "--port", str(port), "--instance", str(folder)]
     command += ["--partner-port", "0"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "FLASK_ALLOW_PASSKEY_ENROLLMENT": "0"}
     log = folder / "log"
     with log.open("w") as output:
         running = subprocess.Popen(

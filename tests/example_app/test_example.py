@@ -47,6 +47,7 @@ def make(url: str, **config: Any) -> Flask:
             "MFA_SECRET_KEYS": ["m" * 40],
             "MFA_BASE_URL": "http://localhost",
             "SQLALCHEMY_DATABASE_URI": url,
+            "ALLOW_PASSKEY_ENROLLMENT": False,  # would be offered after each first set-up
             **config,
         }
     )
@@ -541,6 +542,7 @@ def test_the_command_of_the_readme_starts_it_with_nothing_else(tmp_path: Path) -
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if name[:6] != "FLASK_"}
     environment |= {"FLASK_SECRET_KEY": "s" * 40, "FLASK_MFA_SECRET_KEYS": f'["{"m" * 40}"]'}
+    environment |= {"FLASK_ALLOW_PASSKEY_ENROLLMENT": "false"}
     url = f"sqlite:///{tmp_path / 'new.db'}"
     command = [sys.executable, "-m", "example_app", f"--port={port}", f"--database-url={url}"]
     command += ["--partner-port=0"]

@@ -39,6 +39,7 @@ def site(sqlite_url: str) -> Iterator[tuple[str, PostRoom]]:
             "SECRET_KEY": "s" * 40,
             "MFA_SECRET_KEYS": ["m" * 40],
             "SQLALCHEMY_DATABASE_URI": sqlite_url,
+            "ALLOW_PASSKEY_ENROLLMENT": False,
         }
     )
     with app.app_context():

@@ -131,7 +131,7 @@ function sentence(error, config, began, making) {
 
 function tell(element, text) {
   const place = element.querySelector("[data-mfa-error]");
-  place.textContent = text;
+  (place.querySelector("[data-mfa-error-text]") ?? place).textContent = text;
   place.hidden = !text;
 }
 
