@@ -16,7 +16,7 @@ from flask_melody_mfa.core.errors import (
     WrongProof,
 )
 from flask_melody_mfa.core.types import FactorKind
-from flask_melody_mfa.flows import backend, directory, people
+from flask_melody_mfa.flows import backend, directory, people, verifications
 from flask_melody_mfa.flows.directory import AccountView
 from flask_melody_mfa.web import cursors
 from flask_melody_mfa.web.operation import Call, Operation
@@ -125,7 +125,7 @@ def confirm(kind: FactorKind, call: Call) -> None:
 def ask(call: Call) -> shapes.Asked:
     """Ask for a proof."""
     account = account_at(call)
-    asked = backend.ask(context_of(call, account), account, FactorKind(call.body.factor))
+    asked = verifications.ask(context_of(call, account), account, FactorKind(call.body.factor))
     return shapes.Asked(verification_id=asked.id, expires_at=asked.expires_at)
 
 
@@ -133,7 +133,7 @@ def verify(call: Call) -> shapes.Verified:
     """Judge a proof."""
     account = account_at(call)
     body: shapes.Verify = call.body
-    backend.verify(
+    verifications.verify(
         context_of(call, account),
         account,
         FactorKind(body.factor),
