@@ -35,6 +35,9 @@ SKEW: Instant = MINUTE
 """How far the clocks of an app's servers may disagree: what one did a moment ago may lie that far
 in the future of another."""
 
+LARGEST_BODY = 65_536
+"""Bytes of a request's body. Nothing that is read comes near."""
+
 OTP_CREDENTIALS = 5
 PASSKEYS = 20
 

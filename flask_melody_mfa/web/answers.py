@@ -25,6 +25,11 @@ from flask_melody_mfa.web.urls import safe_path, same_origin_path
 PAGE = "text/html"
 
 
+def as_json(data: Any) -> Response:
+    """A response of plain data."""
+    return current_app.response_class(json.dumps(data), mimetype="application/json")
+
+
 def texts() -> words.Texts:
     """Texts in the language of this request."""
     return words.Texts(words.current_locale(state().settings.mfa_languages))

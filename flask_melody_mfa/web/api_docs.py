@@ -12,8 +12,8 @@ from typing import Any
 from flask import make_response, render_template, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
-from flask_melody_mfa.web import openapi
-from flask_melody_mfa.web.operation import Call, Face, Operation, as_json
+from flask_melody_mfa.web import answers, openapi
+from flask_melody_mfa.web.operation import Call, Face, Operation
 from flask_melody_mfa.web.page import OWN_CSP
 
 DOCUMENT, PAGE = "/openapi.json", "/docs"
@@ -52,7 +52,7 @@ def server_of(path: str) -> str:
 
 def show_document(face: Callable[[], Face], call: Call) -> BaseResponse:
     """The document, with the address of this app."""
-    return as_json(openapi.at_server(face(), server_of(call.operation.path)))
+    return answers.as_json(openapi.at_server(face(), server_of(call.operation.path)))
 
 
 def show_page(face: Callable[[], Face], call: Call) -> BaseResponse:

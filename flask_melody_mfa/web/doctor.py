@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -15,7 +16,7 @@ from flask_melody_mfa.core.errors import ConfigError, MfaError
 from flask_melody_mfa.core.settings import Settings, late_problems
 from flask_melody_mfa.flows import keys
 from flask_melody_mfa.flows import schema as schema_flow
-from flask_melody_mfa.web import door, limits
+from flask_melody_mfa.web import door
 from flask_melody_mfa.web.mail import clock_for
 from flask_melody_mfa.web.sms import load_provider
 from flask_melody_mfa.web.smtp import Connection
@@ -198,6 +199,7 @@ def redis(_app: Flask, here: State) -> Iterator[Finding]:
     if uri is None:
         return
     try:
+        limits = import_module("flask_melody_mfa.web.limits")
         answers_ = limits.storage_for(uri).check()
     except Exception:
         answers_ = False

@@ -6,7 +6,6 @@ as a problem document, also where no operation is.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, current_app, request
 from flask.blueprints import BlueprintSetupState
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import HTTPException, NotFound, RequestEntityTooLarge
@@ -31,6 +30,7 @@ from flask_melody_mfa.core.errors import (
     Unavailable,
     UnsupportedType,
 )
+from flask_melody_mfa.core.limits import LARGEST_BODY
 from flask_melody_mfa.web import answers
 from flask_melody_mfa.web.shapes import Query
 
@@ -38,8 +38,6 @@ log = logging.getLogger("flask_melody_mfa")
 
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
-LARGEST_BODY = 65_536
-"""Bytes. Nothing that is read here comes near."""
 
 MOST_FIELDS = 20
 LONGEST_KEY = 255
@@ -381,8 +379,3 @@ def shortened(found: Mapping[str, str]) -> dict[str, str]:
     """At most so many fields, with names that fit on a line."""
     listed = list(found.items())[:MOST_FIELDS]
     return {name[:64]: reason for name, reason in listed}
-
-
-def as_json(data: Any, *, mimetype: str = JSON) -> Response:
-    """A response of plain data."""
-    return current_app.response_class(json.dumps(data), mimetype=mimetype)

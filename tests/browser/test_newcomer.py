@@ -92,7 +92,7 @@ def sign_out_and_in(page: Any, base: str, name: str) -> None:
     page.get_by_role("link", name="Sign in").first.click()
     page.get_by_label("Email address").fill(f"{name.lower()}@example.org")
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
     page.wait_for_url(base + "/mfa/challenge/**")
 
 

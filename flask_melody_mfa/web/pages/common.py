@@ -21,9 +21,9 @@ from flask_melody_mfa.core.errors import (
     NotAuthenticated,
     TooLarge,
 )
+from flask_melody_mfa.core.limits import LARGEST_BODY
 from flask_melody_mfa.web import answers, door, guard, words
 from flask_melody_mfa.web.lines import is_text
-from flask_melody_mfa.web.operation import LARGEST_BODY
 from flask_melody_mfa.web.page import (
     Page,
     cancel_url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 from flask import Blueprint, redirect, request, url_for
@@ -22,8 +23,8 @@ from flask_melody_mfa.core.errors import (
 from flask_melody_mfa.core.types import Account, Answer, FactorKind, Method
 from flask_melody_mfa.flows import devices, passkey_sign_in, passkeys, prove, sessions
 from flask_melody_mfa.flows.context import Context
-from flask_melody_mfa.web import answers, arrivals, door, guard, offers, operation, words
-from flask_melody_mfa.web.pages import calls, common, enroll, own, steps
+from flask_melody_mfa.web import answers, arrivals, door, guard, offers, words
+from flask_melody_mfa.web.pages import common, enroll, own, steps
 from flask_melody_mfa.web.pages.own import Own
 from flask_melody_mfa.web.passkey_names import usual_name
 from flask_melody_mfa.web.seen import At
@@ -36,6 +37,12 @@ PASSKEY = FactorKind.PASSKEY
 def credential(found: dict[str, Any], **more: str) -> Answer:
     """A browser's answer, as the factor reads it."""
     return {"credential": json.dumps(found), **more}
+
+
+def sent_as(shape: str) -> Any:
+    """What a script of ours sent. `shape`: its name in `calls`, which is slow to import."""
+    calls = import_module("flask_melody_mfa.web.pages.calls")
+    return calls.read(getattr(calls, shape))
 
 
 def target() -> str:
@@ -120,16 +127,16 @@ def making_options() -> BaseResponse:
     making = enter()
     if not isinstance(making, Making):
         return making
-    asked = calls.read(calls.Making)
+    asked = sent_as("Making")
     options = passkeys.start_enrollment(
         making.ctx, making.account, making.right, automatic=asked.automatic
     )
-    return operation.as_json(options)
+    return answers.as_json(options)
 
 
 def made(making: Making) -> BaseResponse:
     """Keep a new passkey, and say where to go on."""
-    sent = calls.read(calls.Made)
+    sent = sent_as("Made")
     added = passkeys.finish_enrollment(
         making.ctx,
         making.account,
@@ -191,13 +198,13 @@ def prove_page() -> BaseResponse:
 def prove_options() -> BaseResponse:
     """Options for `navigator.credentials.get()`, for this account's passkeys."""
     here = steps.Here()
-    calls.read(calls.Nothing)
-    return operation.as_json(prove.start_passkey(here.ctx, here.account, here.challenge))
+    sent_as("Nothing")
+    return answers.as_json(prove.start_passkey(here.ctx, here.account, here.challenge))
 
 
 def proved(here: steps.Here) -> BaseResponse:
     """Judge an assertion, and say where to go on."""
-    sent = calls.read(calls.Used)
+    sent = sent_as("Used")
     wish = "1" if sent.remember_device else ""
     answer = credential(sent.credential, remember_device=wish)
     try:
@@ -233,13 +240,13 @@ def sign_in_page() -> BaseResponse:
 
 def sign_in_options() -> BaseResponse:
     """Options for `navigator.credentials.get()`, for whoever comes."""
-    calls.read(calls.Nothing)
-    return operation.as_json(passkey_sign_in.start(means(), door.browser_token()))
+    sent_as("Nothing")
+    return answers.as_json(passkey_sign_in.start(means(), door.browser_token()))
 
 
 def verify() -> BaseResponse:
     """Judge an assertion, and sign its owner in by Flask-Login; the gate follows."""
-    sent = calls.read(calls.Used)
+    sent = sent_as("Used")
     here, ctx = state(), means()
     users: dict[str, Any] = {}
 
@@ -262,8 +269,8 @@ def verify() -> BaseResponse:
 
 def known() -> BaseResponse:
     """Whether a passkey that was refused is of use at all, so that the browser may forget it."""
-    asked = calls.read(calls.Asked)
-    return operation.as_json(
+    asked = sent_as("Asked")
+    return answers.as_json(
         {"known": passkey_sign_in.is_known(means(), asked.id, asked.user_handle)}
     )
 
@@ -273,7 +280,7 @@ def related_origins() -> BaseResponse:
     listed = state().settings.related_origins
     if not listed:
         raise NotFound
-    response = operation.as_json({"origins": list(listed)})
+    response = answers.as_json({"origins": list(listed)})
     response.headers["Cache-Control"] = "public, max-age=3600"
     return response
 
