@@ -15,6 +15,7 @@ OPENING = """\
 A hook is a function of yours that the extension calls. Each has a working default; set it with a
 decorator on the extension, before the first request:
 
+<!-- run: from tests.documentation.sample import User, mfa -->
 ```python
 @mfa.find_user
 def find_user(login):
