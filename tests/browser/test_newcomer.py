@@ -56,7 +56,7 @@ def fernleaf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://localhost:{port}"
     finally:
         running.send_signal(signal.SIGINT)
-        running.wait(10)
+        running.wait(60)
         running.stdout.close()
 
 
