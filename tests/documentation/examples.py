@@ -112,6 +112,7 @@ def check_command(example: Example, command: str, expected: str, folder: Path) -
         "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
         "FLASK_SKIP_DOTENV": "1",
     }
+    environment.pop("PYTEST_ADDOPTS", None)  # of this run, not of the reader's
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command],
         cwd=folder,
