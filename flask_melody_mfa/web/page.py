@@ -186,6 +186,8 @@ def error_page(error: MfaError, status: int | None = None) -> BaseResponse:
         return render("mfa/stuck.html", 403, reason=say.mfa_text(reason), cancel_url=cancel_url())
     if isinstance(error, Unavailable):
         log.error("An MFA page answered 503: %s", type(error).__name__)
+        # The layout may ask who is there, and the host's own connection may be what failed.
+        door.be_anonymous()
     sentence = words.ERRORS.get(error.code, words.ERRORS["unavailable"])
     response = render(
         "mfa/error.html",
