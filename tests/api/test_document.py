@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from flask_melody_mfa.core.declared import DECLARED
 from tests.api.running import running
 from tests.backend import S2S, Backend
 from tests.databases import KINDS, Kind
@@ -29,13 +30,28 @@ include-operation-id = "set_up_sms_mfa"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "400", "403", "404", "409", "429"]
 """
 
-HOOKS = """
+HOOKS = f"""
 import schemathesis
+
+FIVE = {[one.attribute for one in DECLARED if one.system]}
+SYSTEM = "use_system_mfa_config"
+
+@schemathesis.hook
+def map_body(context, body):
+    # No schema knows what a client says already: a change of the five, or of what governs them,
+    # says itself how it stands to the other.
+    if context.operation.label == "PATCH /clients/{{id}}" and isinstance(body, dict):
+        own = [name for name in FIVE if body.get(name) is not None]
+        if own and SYSTEM not in body:
+            return {{**body, SYSTEM: None}}
+        if body.get(SYSTEM) is True and not own:
+            return {{**body, **dict.fromkeys(FIVE)}}
+    return body
 
 @schemathesis.hook
 def filter_case(context, case):
     # Not the client whose token this run uses: a second rotation would end it.
-    return (case.path_parameters or {}).get("id") != "tester"
+    return (case.path_parameters or {{}}).get("id") != "tester"
 """
 
 
