@@ -12,12 +12,11 @@ from dataclasses import dataclass, replace
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core.errors import Conflict, Forbidden, InvalidRequest, NotFound
-from flask_melody_mfa.core.types import Account, Event, FactorKind
+from flask_melody_mfa.core.types import Account, FactorKind
 from flask_melody_mfa.flows import account as accounts
-from flask_melody_mfa.flows import backend, changes, devices, directory, people, recovery
+from flask_melody_mfa.flows import backend, devices, directory, passkeys, people, recovery
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.store import accounts as store
-from flask_melody_mfa.store import passkeys
 from flask_melody_mfa.store.log import record
 
 LONGEST_REASON = 200
@@ -93,20 +92,8 @@ def remove_passkey(ctx: Context, target: Target, passkey_id: str, reason: str) -
     Raises `NotFound`.
     """
     check_may_change(target)
-    why, key = checked_reason(reason), target.account.key
-
-    def work(session: Session) -> tuple[Event, ...]:
-        store.change_version(session, key)
-        if not passkeys.remove(session, key, passkey_id):
-            raise NotFound
-        removed = ctx.event(
-            "passkey_removed", key, factor=FactorKind.PASSKEY.value, passkey=passkey_id, reason=why
-        )
-        events = (removed, *changes.follow(ctx, session, key, reason="passkey_removed"))
-        record(session, events)
-        return events
-
-    ctx.tell(target.account, ctx.store.run(work))
+    why = checked_reason(reason)
+    passkeys.remove(ctx, target.account, passkey_id, although_required=True, reason=why)
 
 
 def void_codes(ctx: Context, target: Target) -> None:

@@ -162,16 +162,19 @@ def listed(
 
     def work(session: Session) -> tuple[list[ClientRow], Mapping[str, list[ClientSecret]]]:
         wanted = limit + 1 - len(found)
-        rows = clients.listed(session, begin, wanted) if wanted > 0 else []
+        rows = clients.listed(session, begin, wanted, but=declared) if wanted > 0 else []
         ids = [client.id for client in found if client] + [row.id for row in rows]
         return rows, clients.secrets_of(session, ids) if ids else {}
 
     rows, by_client = ctx.store.read(work)
-    all_found = [*found, *(opened(row) for row in rows if row.id not in ctx.settings.mfa_clients)]
-    page = [client for client in all_found if client is not None]
-    views = [view(ctx, client, by_client.get(client.id, ())) for client in page[:limit]]
-    more = len(found) + len(rows) > limit
-    following = (page[limit - 1].source, page[limit - 1].id) if more and page[limit - 1 :] else None
+    # What cannot be read is not shown, and does not end the list.
+    shown = [*found, *map(opened, rows)][:limit]
+    views = [view(ctx, one, by_client.get(one.id, ())) for one in shown if one is not None]
+    ids = [*of_code[: limit + 1], *(row.id for row in rows)]
+    following: tuple[str, str] | None = None
+    if len(ids) > limit:
+        source = "client code" if limit <= len(found) else "client database"
+        following = (source, ids[limit - 1])
     return views, following
 
 

@@ -17,6 +17,7 @@ from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.codes import new_id, new_token
 from flask_melody_mfa.core.errors import (
     Conflict,
+    Forbidden,
     NotAuthenticated,
     StepUpRequired,
 )
@@ -33,6 +34,7 @@ SIGN_IN = "sign_in"
 MANAGE = "manage"
 """What a session is for: to sign somebody in, or to change what a signed-in user holds."""
 
+LENT = "lent"
 TABLE = "mfa_embedded_session"
 
 
@@ -72,15 +74,22 @@ def open_managing(
     *,
     origin: str | None,
     locale: str | None = None,
+    lent: bool = False,
 ) -> tuple[str, Embedded]:
     """A new session in which a signed-in user changes what they hold, after a fresh proof.
 
-    `session_token`: of the user's MFA session. Raises `NotAuthenticated` where that is over.
+    `session_token`: of the user's MFA session. `lent`: it was made for this (`open_lent`), has
+    proven nothing yet, and ends with this. Raises `NotAuthenticated` where that is over,
+    `StepUpRequired` where only a password could be asked for.
     """
     standing = sessions.read(ctx, session_token)
-    if standing is None or not standing.satisfied or standing.row.user_key != account.key:
+    if standing is None or standing.row.user_key != account.key:
+        raise NotAuthenticated
+    if not standing.satisfied and not lent:
         raise NotAuthenticated
     kept = {"session": session_token}
+    if lent:
+        kept[LENT] = "1"
     asked = Requirement(max_age=ctx.settings.mfa_fresh_seconds)
     step = sessions.meets(ctx, account, standing, asked)
     if isinstance(step, gate.NeedPassword):
@@ -98,18 +107,28 @@ def open_managing(
     )  # fmt: skip
 
 
-def open_without_cookie(ctx: Context, account: Account) -> str:
-    """The token of an MFA session for a user whom a token of the host's identifies.
+def open_lent(
+    ctx: Context, account: Account, *, origin: str | None, locale: str | None = None
+) -> tuple[str, Embedded]:
+    """As `open_managing`, for a user whom a token of the host's identifies.
 
-    It proves nothing: all that it can do is ask for a fresh proof.
+    The MFA session that it lends proves nothing, and a token says as little about when a password
+    was given as a remember cookie does: all that it can do is ask for a proof. It is gone with
+    whatever keeps this from opening. Raises as `open_managing`, and `Forbidden`.
     """
+    if not account.active:
+        raise Forbidden
     token = new_token()
 
     def work(session: Session) -> None:
-        sign_in.add_session(ctx, session, account.key, Method.EXTERNAL, token, ())
+        sign_in.add_session(ctx, session, account.key, Method.REMEMBERED, token, ())
 
     ctx.store.run(work)
-    return token
+    try:
+        return open_managing(ctx, account, token, origin=origin, locale=locale, lent=True)
+    except Exception:
+        close_session(ctx, token)
+        raise
 
 
 def add(
@@ -205,7 +224,8 @@ def end(ctx: Context, embedded: Embedded) -> None:
     challenge = embedded.kept.get("challenge")
     if challenge is not None:
         sign_in.cancel(ctx, challenge)
-    unused = None if embedded.is_managing else embedded.kept.get("session")
+    own = not embedded.is_managing or LENT in embedded.kept
+    unused = embedded.kept.get("session") if own else None
     if unused is not None:
         sign_in.sign_out(ctx, unused)
     ctx.store.run(lambda session: store.end(session, embedded.row, ctx.now))

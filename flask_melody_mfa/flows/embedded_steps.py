@@ -17,8 +17,16 @@ from flask_melody_mfa.core.errors import (
     StepUpRequired,
     WrongProof,
 )
-from flask_melody_mfa.core.types import SECOND, Account, FactorKind, Method
-from flask_melody_mfa.flows import after_gate, replacing, sessions, sign_in, sign_in_tries
+from flask_melody_mfa.core.types import SECOND, Account, Answer, FactorKind, Method
+from flask_melody_mfa.flows import (
+    after_gate,
+    passkey_sign_in,
+    recovery,
+    replacing,
+    sessions,
+    sign_in,
+    sign_in_tries,
+)
 from flask_melody_mfa.flows import challenge as challenges
 from flask_melody_mfa.flows import recover as recovering
 from flask_melody_mfa.flows.challenge import Challenge
@@ -134,8 +142,29 @@ def sign_in_by_recovery_code(
     return begin(ctx, embedded, account, Method.RECOVERY_CODE)
 
 
+def start_passkey(ctx: Context, embedded: Embedded) -> dict[str, Any]:
+    """Options to sign in by passkey. Raises `Conflict`."""
+    check_new(embedded)
+    return dict(passkey_sign_in.start(ctx, browser_of(embedded)))
+
+
+def sign_in_by_passkey(
+    ctx: Context, embedded: Embedded, answer: Answer, find: Callable[[str], Account | None]
+) -> Embedded:
+    """Sign in with a passkey alone. Raises as `flows.passkey_sign_in.finish`, and `Conflict`."""
+    check_new(embedded)
+    account = passkey_sign_in.finish(ctx, browser_of(embedded), answer, find)
+    return begin(ctx, embedded, account, Method.PASSKEY)
+
+
+def browser_of(embedded: Embedded) -> str:
+    """What the ceremony of a sign-in is bound to: this session, which one caller holds."""
+    return f"embedded {embedded.row.id}"
+
+
 def begin(ctx: Context, embedded: Embedded, account: Account, method: str) -> Embedded:
     """Begin the sign-in of whoever was recognised. Raises `Conflict` for a second one."""
+    check_new(embedded)
     outcome = sign_in.begin(
         ctx, account, method=method, parked={}, device_token=embedded.kept.get("device")
     )
@@ -187,11 +216,26 @@ def put_aside(ctx: Context, embedded: Embedded, offer: str) -> Embedded:
     return write(ctx, embedded, notes={offer: "aside"})
 
 
-def note_codes_shown(ctx: Context, embedded: Embedded) -> Embedded:
-    """New codes were shown; the session goes on once they are said to be saved."""
+def make_codes(ctx: Context, embedded: Embedded, at: Place) -> tuple[tuple[str, ...], Embedded]:
+    """Recovery codes, shown this once; in a session that manages, they replace the old.
+
+    A session that signs in goes on once they are said to be saved. Raises `Conflict` where they
+    are not offered, `StepUpRequired`, and as `flows.recovery.make`.
+    """
     if embedded.is_managing:
-        return embedded
-    return write(ctx, embedded, notes={CODES: "shown"})
+        account, _ = check_fresh(ctx, embedded, at)
+        return recovery.make(ctx, account), embedded
+    if CODES not in at.offers or at.account is None:
+        raise Conflict
+    codes = recovery.make(ctx, at.account)
+    return codes, write(ctx, embedded, notes={CODES: "shown"})
+
+
+def codes_saved(ctx: Context, embedded: Embedded, at: Place) -> Embedded:
+    """New codes are saved: go on. Raises `Conflict` where none were shown."""
+    if CODES not in at.offers and not embedded.is_managing:
+        raise Conflict
+    return put_aside(ctx, embedded, CODES)
 
 
 def leave_challenge(ctx: Context, embedded: Embedded) -> Embedded:

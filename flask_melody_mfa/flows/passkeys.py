@@ -82,9 +82,18 @@ def rename(ctx: Context, account: Account, passkey_id: str, name: str) -> None:
 
 
 def remove(
-    ctx: Context, account: Account, passkey_id: str, *, session_id: str | None = None
+    ctx: Context,
+    account: Account,
+    passkey_id: str,
+    *,
+    session_id: str | None = None,
+    although_required: bool = False,
+    reason: str | None = None,
 ) -> None:
     """Take a passkey away. `session_id`: of the session that does it.
+
+    `although_required`: whatever the gate requires, for an operator; the user sets something else
+    up then. `reason`: why an operator does it, for the log.
 
     Nobody knows which passkey opened another session: so every other one that a passkey opened
     ends, and those that it was proven in lose the proof. Raises `NotFound` for one that is not
@@ -98,7 +107,8 @@ def remove(
         if not store.remove(session, account.key, passkey_id):
             raise NotFound
         rest = replace(before, passkeys=before.passkeys - 1)
-        enough.check(ctx, account, rest)
+        if not although_required:
+            enough.check(ctx, account, rest)
         ended = session_store.end_begun_by(
             session, account.key, Method.PASSKEY, ctx.now, but=session_id
         )
@@ -112,6 +122,7 @@ def remove(
                 factor=PASSKEY.value,
                 passkey=passkey_id,
                 sessions=ended,
+                **({} if reason is None else {"reason": reason}),
             ),
             *changes.follow(ctx, session, account.key, reason="passkey_removed"),
         )

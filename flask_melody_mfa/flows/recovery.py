@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from flask_melody_mfa.core import recovery_codes as rules
-from flask_melody_mfa.core.errors import Conflict, NotFound
+from flask_melody_mfa.core.errors import Conflict, Forbidden, NotFound
 from flask_melody_mfa.core.types import Account, Event, FactorKind
 from flask_melody_mfa.flows import devices
 from flask_melody_mfa.flows.context import Context
@@ -28,9 +28,12 @@ def may_have(ctx: Context, holding: Holding) -> bool:
 def make(ctx: Context, account: Account) -> tuple[str, ...]:
     """A new set, as people read it: to be shown now and never again. The old one is dead with it.
 
-    Whether the caller may is asked before. Raises `NotFound` where codes are switched off,
-    `Conflict` where the account holds nothing, or where another change came between.
+    Whether the caller may is asked before. Raises `Forbidden` for an account that the host has
+    switched off, `NotFound` where codes are, `Conflict` where the account holds nothing, or where
+    another change came between.
     """
+    if not account.active:
+        raise Forbidden
     if not ctx.settings.enable_recovery_code:
         raise NotFound
     kind = FactorKind.RECOVERY_CODE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -60,27 +60,12 @@ def find(session: Session, client_id: str) -> ClientRow | None:
     return row if row is not None and row.id == client_id else None
 
 
-def listed(session: Session, after: str, limit: int) -> list[ClientRow]:
-    """Clients in the order of their ids, from behind `after`."""
-    return list(
-        session.scalars(
-            select(ClientRow).where(ClientRow.id > after).order_by(ClientRow.id).limit(limit)
-        )
-    )
-
-
-def any_with_origins(session: Session) -> bool:
-    """Whether any client may call the embedded API."""
-    return (
-        session.scalar(
-            select(ClientRow.id)
-            .where(
-                ClientRow.enabled == 1, (ClientRow.origins != "[]") | (ClientRow.allow_native == 1)
-            )
-            .limit(1)
-        )
-        is not None
-    )
+def listed(
+    session: Session, after: str, limit: int, *, but: Collection[str] = ()
+) -> list[ClientRow]:
+    """Clients in the order of their ids, from behind `after`. `but`: ids that are left out."""
+    wanted = select(ClientRow).where(ClientRow.id > after, ClientRow.id.not_in(but))
+    return list(session.scalars(wanted.order_by(ClientRow.id).limit(limit)))
 
 
 def add(session: Session, client: Client, now: Instant) -> None:

@@ -181,7 +181,7 @@ def step_up(seen: Seen, asked: Requirement) -> Any:
         door.sign_out_here()
         raise NotAuthenticated
     account = seen.account or guard.current_account(state())
-    if account is None:
+    if account is None or not guard.is_of(standing, account):
         raise NotAuthenticated
     step = sessions.meets(ctx, account, standing, asked)
     match step:

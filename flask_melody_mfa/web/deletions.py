@@ -77,9 +77,12 @@ def follow(session: Session) -> None:
             log.error("MFA data of a deleted user remain (%s); run flask mfa erase", error.code)
 
 
-def put_out(here: State, key: str) -> None:
-    """A session of an account that is inactive: what it has ends here, and everywhere."""
-    account = here.account_of(key)
+def put_out(here: State, key: str, found: Account | None = None) -> None:
+    """A session of an account that is inactive: what it has ends here, and everywhere.
+
+    `found`: whom Flask-Login found. A host that loads no inactive user by key has no other word.
+    """
+    account = found or here.account_of(key)
     if account is not None and not account.active:
         people.deactivated(context(actor="host"), account)
         door.sign_out_here()

@@ -16,7 +16,7 @@ from flask.sessions import session_json_serializer
 from flask_login import decode_cookie
 
 from flask_melody_mfa.core.codes import new_token
-from flask_melody_mfa.web.proxies import this_app, this_session
+from flask_melody_mfa.web.proxies import this_app, this_request, this_session
 
 KEY = "_mfa"
 FIELDS = ("_user_id", "_fresh", "_remember", "_remember_seconds")
@@ -64,6 +64,27 @@ def browser_token() -> str:
 def login_manager() -> Any:
     """Flask-Login's manager of this app, or None."""
     return getattr(this_app(), "login_manager", None)
+
+
+def request_loader() -> Any:
+    """Flask-Login's request loader, or its older one for a header, where the host has set one."""
+    manager = login_manager()
+    found = getattr(manager, "_request_callback", None)
+    return found if found is not None else getattr(manager, "_header_callback", None)
+
+
+def is_nobody(this: Request) -> bool:
+    """Whether nothing in this request could sign anybody in; nothing is loaded to find out."""
+    app = this_app()
+    return getattr(app, "login_manager", None) is None or (
+        app.session_interface.get_cookie_name(app) not in this.cookies and not may_be_another()
+    )
+
+
+def may_be_another() -> bool:
+    """Whether Flask-Login could find a user whom the browser's session does not name."""
+    cookies = this_request().cookies
+    return remember_cookie_name() in cookies or request_loader() is not None
 
 
 def begin_request(this: Request, found: Any) -> None:

@@ -6,7 +6,7 @@ import logging
 from functools import partial
 from typing import Any
 
-from flask import Request, flash, g, request, session, url_for
+from flask import flash, g, request, session, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
@@ -47,7 +47,7 @@ def look() -> Seen:
     seen: Seen | None = kept().get("_mfa_seen")
     if seen is None:
         here = state()
-        seen = ANONYMOUS if is_nobody(here, this_request()) else first_look(here)
+        seen = ANONYMOUS if door.is_nobody(this_request()) else first_look(here)
     return seen
 
 
@@ -75,30 +75,12 @@ def find_out(here: State) -> Seen:
     if flask_id is None and held.get("c"):
         return Seen(at=At.PENDING)
     if flask_id is None and not door.remember_cookie_arrived():
-        return by_loader() if request_loader(here) is not None else ANONYMOUS
+        return by_loader() if door.request_loader() is not None else ANONYMOUS
     client = client_of_view(here, partial(current_account, here))
     token = held.get("s") if flask_id is not None else None
     if token is not None:
         return with_session(here, token, str(flask_id), client)
     return without_session(client)
-
-
-def is_nobody(here: State, this: Request) -> bool:
-    """Whether nothing in this request could sign anybody in; nothing is loaded to find out."""
-    manager = getattr(here.app, "login_manager", None)
-    if manager is None:
-        return True
-    cookies, config = this.cookies, here.app.config
-    return (
-        config.get("SESSION_COOKIE_NAME", "session") not in cookies
-        and config.get("REMEMBER_COOKIE_NAME", "remember_token") not in cookies
-        and getattr(manager, "_request_callback", None) is None
-    )
-
-
-def request_loader(here: State) -> Any:
-    """Flask-Login's request loader, where the host has set one."""
-    return getattr(getattr(here.app, "login_manager", None), "_request_callback", None)
 
 
 def look_as(client: str | None) -> Seen:
@@ -121,7 +103,9 @@ def with_session(
     window = here.settings.mfa_session_recheck_seconds * 1000
     if known is not None and known.flask_id == flask_id and 0 <= now - known.read_at < window:
         seen: Seen = known.seen
-        return seen
+        # Where Flask-Login's id is of no use any more, another user may be found in this request.
+        if not door.may_be_another() or is_of(known.standing, current_account(here)):
+            return seen
     since = here.cache.since()
     standing = read_session(client, token)
     if standing is None:
@@ -132,9 +116,9 @@ def with_session(
     account = account or current_account(here)
     if account is None or not account.active:
         # Flask-Login's `UserMixin` takes who is inactive for nobody, too.
-        deletions.put_out(here, standing.row.user_key)
+        deletions.put_out(here, standing.row.user_key, account)
         return ANONYMOUS
-    if account.key != standing.row.user_key:
+    if not is_of(standing, account):
         door.set_mark(s=None)
         return without_session(client)
     if standing.satisfied:
@@ -146,6 +130,11 @@ def with_session(
         account=account,
         standing=standing,
     )
+
+
+def is_of(standing: Standing, account: Account | None) -> bool:
+    """Whether a session is that of the account that Flask-Login found."""
+    return account is not None and account.active and account.key == standing.row.user_key
 
 
 def read_session(client: str | None, token: str) -> Standing | None:
@@ -193,7 +182,7 @@ def without_session(client: str | None) -> Seen:
     if "_user_id" not in session:
         return by_loader(client)
     if not account.active:
-        deletions.put_out(here, account.key)
+        deletions.put_out(here, account.key, account)
         return ANONYMOUS
     if door.mark().get("c") and begun_by(account):
         return Seen(at=At.PENDING, client=client, account=account)
@@ -203,7 +192,7 @@ def without_session(client: str | None) -> Seen:
             outcome = sign_in.begin(ctx, account, method=Method.REMEMBERED, parked={})
             if isinstance(outcome, sign_in.Finished):
                 door.set_mark(s=outcome.token)
-                standing = sessions.read(ctx, outcome.token or "")
+                standing = outcome.standing
                 return Seen(at=At.SATISFIED, client=client, account=account, standing=standing)
             raise Unavailable
         case gate.SignIn():
@@ -259,7 +248,7 @@ def observe(here: State, endpoint: str | None) -> bool:
     """
     this, found = this_request(), kept()
     door.begin_request(this, found)
-    if is_nobody(here, this):
+    if door.is_nobody(this):
         found._mfa_seen = ANONYMOUS
         return False
     if is_ours_without_user(endpoint) or not here.settings.mfa_guard:

@@ -527,6 +527,47 @@ def test_a_signed_in_user_manages_after_a_fresh_proof(host: Host, ada: int) -> N
         assert front.step["type"] == "prove", "and the next step is to give a fresh one"
 
 
+def lending(host: Host, user: int) -> Frontend:
+    """A frontend whose calls carry a token of the host's, and no cookie."""
+
+    def identify(request: Any) -> Any:
+        return host.get(user) if request.headers.get("X-Token") == "hers" else None
+
+    host.mfa.identify_token(identify)
+    return Frontend(host, **{"X-Token": "hers"})
+
+
+def live_sessions(host: Host) -> list[Any]:
+    return [one for one in host.rows("mfa_session") if one["ended_at"] is None]
+
+
+@pytest.mark.parametrize("enough", [False, True])
+def test_a_token_of_the_hosts_opens_a_session_that_first_asks_for_a_proof(
+    make_host: Make, enough: bool
+) -> None:
+    host = make_host(**ON, MFA_EXTERNAL_SIGN_IN_IS_ENOUGH=enough)
+    ada = host.user()
+    host.enroll(ada, "otp")
+    front = lending(host, ada)
+    assert front.start(purpose="manage").status_code == 201
+    assert front.step["type"] == "prove"
+    assert front.get("/account").status_code == 409
+    front.post("/otp/verify", code=host.otp(ada))
+    assert front.step == {"type": "done"}
+    assert front.get("/account").status_code == 200
+    assert len(live_sessions(host)) == 1
+    assert front.call("DELETE", front.path).status_code == 204
+    assert live_sessions(host) == [], "what was lent is given back"
+
+
+def test_a_token_of_the_hosts_is_no_password(host: Host) -> None:
+    front = lending(host, host.user())
+    assert front.start(purpose="manage").status_code == 403
+    assert live_sessions(host) == []
+    front.headers.pop("X-Token")
+    assert front.start(purpose="manage").status_code == 401
+
+
 def test_nobody_manages_without_being_signed_in(host: Host, ada: int) -> None:
     assert Frontend(host).start(purpose="manage").status_code == 401
     front = begun(host)

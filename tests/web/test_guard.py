@@ -9,11 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from flask import Blueprint, request
-from flask_login import current_user, login_user
+from flask import Blueprint, Flask, request
+from flask.sessions import SecureCookieSessionInterface
+from flask_login import current_user, encode_cookie, login_user
 from sqlalchemy import event
 
-from flask_melody_mfa import mfa_required
+from flask_melody_mfa import Account, mfa_required
 from flask_melody_mfa.testing import assert_requires_mfa
 from tests.host import BROWSER, Host, Person
 
@@ -612,6 +613,104 @@ def test_a_request_loader_user_is_never_let_in_by_a_cookies_proofs(make_host: Ma
     person.code(host.otp(ada))
     answer = person.client.get("/api", headers={"X-Key": str(bob)})
     assert answer.status_code == 401 or answer.get_json() == {"email": "ada@example.org"}
+
+
+ASKING = ("/api", "/guarded", "/fresh", "/mfa/account")
+
+
+@pytest.mark.check("S04")
+@pytest.mark.parametrize("by_cookie", [False, True])
+@pytest.mark.parametrize("path", ASKING)
+def test_a_remembered_session_is_of_no_use_to_whom_flask_login_finds_instead(
+    make_host: Make, path: str, by_cookie: bool
+) -> None:
+    """Ada's id stands for nobody any more, and her browser says that it is Bob in another way."""
+    host = make_host(ENFORCE_ONE_MFA_ENROLLMENT=[])
+    versions: dict[str, str] = {}
+    host.User.get_id = lambda self: f"{self.id}.{versions.get(str(self.id), 0)}"  # type: ignore[method-assign]
+
+    @host.login_manager.user_loader
+    def load(flask_id: str) -> Any:
+        key, _, version = flask_id.partition(".")
+        return host.get(int(key)) if version == str(versions.get(key, 0)) else None
+
+    ada, bob = host.user(), host.user("bob@example.org")
+    host.enroll(ada, "otp")
+    host.enroll(bob, "otp")
+    headers = {}
+    if not by_cookie:
+        headers = {"X-Key": str(bob)}
+
+        @host.login_manager.request_loader
+        def by_key(request: Any) -> Any:
+            key = request.headers.get("X-Key")
+            return host.get(int(key)) if key else None
+
+    person = pending(host)
+    person.follow()
+    person.code(host.otp(ada))
+    assert person.signed_in()
+    if by_cookie:
+        with host.app.app_context():
+            person.client.set_cookie("remember_token", encode_cookie(f"{bob}.0"))
+    versions[str(ada)] = "1"
+    answer = person.client.get(path, headers=headers)
+    assert answer.status_code in (302, 303, 401, 403)
+
+
+def test_a_user_of_a_header_loader_owes_the_gate(make_host: Make) -> None:
+    host = make_host(ENFORCE_ONE_MFA_ENROLLMENT=[])
+    ada = host.user()
+    host.enroll(ada, "otp")
+    with pytest.warns(DeprecationWarning):  # and still there
+        host.login_manager.header_loader(lambda value: host.get(int(value)))
+    client = host.app.test_client()
+    assert client.get("/api", headers={"Authorization": str(ada)}).status_code == 401
+
+
+@pytest.mark.check("S04")
+def test_a_host_may_name_its_session_cookie_in_its_own_way(make_host: Make) -> None:
+    class Named(SecureCookieSessionInterface):
+        def get_cookie_name(self, app: Flask) -> str:
+            return "of_this_tenant"
+
+    host = make_host(ENFORCE_ONE_MFA_ENROLLMENT=[])
+    host.app.session_interface = Named()
+    ada = host.user()
+    host.enroll(ada, "otp")
+    person = pending(host)
+    person.follow()
+    person.code(host.otp(ada))
+    assert person.client.get("/api").status_code == 200
+    with host.app.app_context():
+        host.mfa.password_changed(host.get(ada))
+    assert person.client.get("/api").status_code != 200, "what has ended has ended"
+
+
+@pytest.mark.check("S07")
+def test_who_is_inactive_is_put_out_by_the_hosts_own_word(make_host: Make) -> None:
+    """The host describes them as inactive, loads them by key no more, and finds them itself."""
+    host = make_host(ENFORCE_ONE_MFA_ENROLLMENT=[])
+    host.User.is_authenticated = True
+    blocked: set[int] = set()
+
+    @host.mfa.describe_user
+    def describe(user: Any) -> Account:
+        return Account(
+            key=str(user.id), login=user.email, email=user.email, active=user.id not in blocked
+        )
+
+    @host.mfa.load_user
+    def load(key: str) -> Any:
+        return None if int(key) in blocked else host.get(int(key))
+
+    ada = host.user()
+    person = Person(host)
+    person.sign_in()
+    assert person.client.get("/api").status_code == 200
+    blocked.add(ada)
+    host.app.extensions["melody_mfa"].cache.clear()
+    assert person.client.get("/api").status_code != 200
 
 
 def test_without_the_guard_only_decorated_views_ask(make_host: Make) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from flask_melody_mfa.core.errors import Conflict, InvalidRequest, NotFound
 from flask_melody_mfa.core.types import Account
-from flask_melody_mfa.flows import passkeys
+from flask_melody_mfa.flows import admin, passkeys
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.web.state import context, state
 from tests.authenticator import Passkey, data
@@ -158,6 +158,23 @@ def test_a_removed_passkey_is_of_no_more_use(host: Host) -> None:
         "A passkey was removed from your host account"
     ]
     assert "passkey_removed" in host.events(ada)
+
+
+def test_an_admin_removes_one_with_the_sessions_that_it_opened(make_host: Make) -> None:
+    host = make_host(**{**ON, "ENFORCE_ONE_MFA_ENROLLMENT": ["passkey"]})
+    ada, passkey = holder(host)
+    other = Holder(host)
+    other.enter(passkey)
+    target = admin.Target(account=Account(key=str(ada), login="ada@example.org"))
+
+    def work(ctx: Context, account: Account) -> None:
+        admin.remove_passkey(ctx, target, row(host, passkey)["id"], "  it was   stolen ")
+
+    flow(host, ada, work)
+    assert not other.signed_in(), "what is stolen opens nothing any more, and left nothing open"
+    assert Holder(host).enter(passkey).status_code == 401
+    (told,) = [one for one in host.rows("mfa_event") if one["type"] == "passkey_removed"]
+    assert "it was stolen" in str(dict(told))
 
 
 def test_removal_leaves_the_session_that_does_it(host: Host) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from flask_melody_mfa.cli import mfa_group
 from flask_melody_mfa.core.clients import Client, checked
 from flask_melody_mfa.core.errors import InvalidClient
 from flask_melody_mfa.core.settings import Settings
+from flask_melody_mfa.flows.clients import listed
 from flask_melody_mfa.signals import BY_NAME
 from flask_melody_mfa.testing import assert_requires_mfa
+from flask_melody_mfa.web.state import context
 from tests.backend import S2S, Backend, make_client
 from tests.host import Host, Person
 
@@ -125,6 +129,27 @@ def test_lists_hold_code_and_database_and_go_on_where_they_ended(backend: Backen
         cursor = f"&cursor={page['next_cursor']}"
     assert len(ids) == len(set(ids)) == 7
     assert ids[0] == "declared" and sources == ["client code", *["client database"] * 6]
+
+
+def test_what_is_not_shown_does_not_end_a_list(make_host: Make) -> None:
+    """Clients that moved into code, or that somebody wrote badly, stand between the others."""
+    host = make_host(MFA_S2S_API=True)
+    for number in range(10):
+        make_client(host, client_id=f"b-{number}")
+    with host.app.app_context():
+        bad = "UPDATE mfa_client SET overrides = '[' WHERE id IN ('b-3', 'b-4', 'b-5')"
+        host.db.session.execute(text(bad))
+        host.db.session.commit()
+        settings = Settings.load({**host.app.config, "MFA_CLIENTS": {"b-0": {}, "b-1": {}}})
+        ctx = replace(context(), settings=settings)
+        ids: list[str] = []
+        after = None
+        for _ in range(10):
+            page, after = listed(ctx, after=after, limit=3)
+            ids += [one.client.id for one in page]
+            if after is None:
+                break
+    assert ids == ["b-0", "b-1", "b-2", "b-6", "b-7", "b-8", "b-9"]
 
 
 def test_an_id_that_is_not_there_is_not_found(backend: Backend) -> None:

@@ -37,7 +37,11 @@ function requestOptions(json) {
 }
 
 function asJson(credential) {
-  if (credential.toJSON) return credential.toJSON();
+  try {
+    if (credential.toJSON) return credential.toJSON();
+  } catch {
+    // Some extensions stand in for the browser and forget this part.
+  }
   const { response } = credential;
   const texts = {};
   for (const name of ["clientDataJSON", "attestationObject", "authenticatorData", "signature", "userHandle"]) {

@@ -20,7 +20,7 @@ from flask_melody_mfa.core.errors import (
 )
 from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.flows import embedded_steps as steps
-from flask_melody_mfa.flows import enroll, prove, recovery, sign_in
+from flask_melody_mfa.flows import enroll, prove, sign_in
 from flask_melody_mfa.flows.challenge import Challenge
 from flask_melody_mfa.flows.embedded_steps import Place
 from flask_melody_mfa.web import qr
@@ -158,25 +158,15 @@ def verify_recovery_code(call: Call) -> shapes.Where:
 def make_codes(call: Call) -> shapes.Where:
     """Make recovery codes, shown this once. In a session that manages, they replace the old."""
     here: Here = call.caller
-    at = here.place()
-    if here.embedded.is_managing:
-        account, _ = steps.check_fresh(here.ctx, here.embedded, at)
-    elif steps.CODES in at.offers and at.account is not None:
-        account = at.account
-    else:
-        raise Conflict
-    made = recovery.make(here.ctx, account)
-    here.go_on(steps.note_codes_shown(here.ctx, here.embedded))
+    made, embedded = steps.make_codes(here.ctx, here.embedded, here.place())
+    here.go_on(embedded)
     return view.where(here, shapes.NewCodes, recovery_codes=list(made))
 
 
 def codes_saved(call: Call) -> shapes.Where:
     """They are saved: go on."""
     here: Here = call.caller
-    at = here.place()
-    if steps.CODES not in at.offers and not here.embedded.is_managing:
-        raise Conflict
-    here.go_on(steps.put_aside(here.ctx, here.embedded, steps.CODES))
+    here.go_on(steps.codes_saved(here.ctx, here.embedded, here.place()))
     return view.where(here)
 
 

@@ -17,10 +17,10 @@ from flask_melody_mfa.core.errors import (
     Throttled,
     WrongProof,
 )
-from flask_melody_mfa.core.types import Answer, FactorKind, Method
+from flask_melody_mfa.core.types import Answer, FactorKind
 from flask_melody_mfa.flows import embedded_steps as steps
 from flask_melody_mfa.flows import passkey_making as making
-from flask_melody_mfa.flows import passkey_sign_in, passkeys, prove
+from flask_melody_mfa.flows import passkeys, prove
 from flask_melody_mfa.web.embedded import shapes, view
 from flask_melody_mfa.web.embedded.factors import running
 from flask_melody_mfa.web.embedded.sessions import SESSION, send_first
@@ -38,27 +38,19 @@ def answer_of(body: shapes.CredentialJson, **more: str) -> Answer:
     return {"credential": json.dumps(body.credential), **more}
 
 
-def browser_of(here: Here) -> str:
-    """What the ceremony of a sign-in is bound to: this session, which one caller holds."""
-    return f"embedded {here.embedded.row.id}"
-
-
 def sign_in_options(call: Call) -> shapes.Where:
     """Options for whoever comes."""
     here: Here = call.caller
-    steps.check_new(here.embedded)
-    options = passkey_sign_in.start(here.ctx, browser_of(here))
-    return view.where(here, shapes.PasskeyOptions, options=dict(options))
+    options = steps.start_passkey(here.ctx, here.embedded)
+    return view.where(here, shapes.PasskeyOptions, options=options)
 
 
 def sign_in(call: Call) -> shapes.Where:
     """Sign in by passkey."""
     here: Here = call.caller
-    steps.check_new(here.embedded)
-    account = passkey_sign_in.finish(
-        here.ctx, browser_of(here), answer_of(call.body), state().account_of
+    here.go_on(
+        steps.sign_in_by_passkey(here.ctx, here.embedded, answer_of(call.body), state().account_of)
     )
-    here.go_on(steps.begin(here.ctx, here.embedded, account, Method.PASSKEY))
     send_first(here)
     return view.where(here)
 

@@ -25,7 +25,6 @@ from flask_melody_mfa.core.types import Account
 from flask_melody_mfa.flows import embedded as flow
 from flask_melody_mfa.flows import embedded_steps as steps
 from flask_melody_mfa.flows import prove
-from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.web import arrivals, guard, passwords
 from flask_melody_mfa.web.embedded import origins, shapes, view
 from flask_melody_mfa.web.embedded.view import Here
@@ -55,10 +54,18 @@ def create(call: Call) -> shapes.Where:
     origin = origins.check_new(client)
     ctx = context(body.client_id, locale=view.language())
     if body.purpose == flow.MANAGE:
-        account, token = signed_in(ctx, body.client_id)
-        secret, embedded = flow.open_managing(
-            ctx, account, token, origin=origin, locale=body.locale
-        )
+        identify = state().hooks.identify_token
+        if identify is not None:
+            user = identify(request)
+            if user is None:
+                raise NotAuthenticated
+            account = state().describe(user)
+            secret, embedded = flow.open_lent(ctx, account, origin=origin, locale=body.locale)
+        else:
+            account, token = signed_in(body.client_id)
+            secret, embedded = flow.open_managing(
+                ctx, account, token, origin=origin, locale=body.locale
+            )
         here = Here(ctx=ctx, embedded=embedded, account=account)
     else:
         secret, embedded = flow.open_session(
@@ -72,28 +79,15 @@ def create(call: Call) -> shapes.Where:
     return view.where(here, shapes.Created, session_token=secret)
 
 
-def signed_in(ctx: Context, client: str | None) -> tuple[Account, str]:
-    """Who calls, by the host's token or by Flask-Login's cookie, and their session's token.
-
-    Raises `NotAuthenticated`.
-    """
-    here = state()
-    identify = here.hooks.identify_token
-    if identify is not None:
-        user = identify(request)
-        if user is None:
-            raise NotAuthenticated
-        account = here.describe(user)
-        if not account.active:
-            raise Forbidden
-        return account, flow.open_without_cookie(ctx, account)
+def signed_in(client: str | None) -> tuple[Account, str]:
+    """Who calls, by Flask-Login's cookie, and their session's token. Raises `NotAuthenticated`."""
     g._mfa_by_cookie = True
     guard.look()
     seen = guard.look_as(client)
     token = arrivals.session_token()
     if seen.at is not At.SATISFIED or seen.by_loader or token is None or seen.standing is None:
         raise NotAuthenticated
-    account_now = here.account_of(seen.standing.row.user_key)
+    account_now = state().account_of(seen.standing.row.user_key)
     if account_now is None:
         raise NotAuthenticated
     return account_now, token

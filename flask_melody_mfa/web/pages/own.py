@@ -40,7 +40,7 @@ def enter(client: str | None = None) -> Own | BaseResponse:
     token = door.mark().get("s")
     standing = guard.read_session(seen.client, token) if token and not seen.by_loader else None
     account = seen.account or guard.current_account(state())
-    if standing is None or account is None:
+    if standing is None or account is None or not guard.is_of(standing, account):
         raise NotAuthenticated
     if not standing.satisfied:
         state().cache.drop_user(account.key)
