@@ -8,7 +8,7 @@ from typing import Any
 from flask_melody_mfa.core import origins
 from flask_melody_mfa.core import setting_types as types
 from flask_melody_mfa.core.setting_types import DECADE, MANY, Parse
-from flask_melody_mfa.core.types import FactorKind
+from flask_melody_mfa.core.types import FactorKind, in_utc
 
 POLICIES = ("reset_mfa", "manage_recovery_code", "manage_passkey", "manage_device")
 """The policies of contract section 5."""
@@ -42,6 +42,10 @@ class Setting:
     def attribute(self) -> str:
         """Its name on `Settings`."""
         return self.name.lower()
+
+    def plain(self, value: Any) -> Any:
+        """A value of it, with a point in time as RFC 3339 has it."""
+        return in_utc(value) if self.unit == "date" and value is not None else value
 
 
 def _flag(name: str, default: bool, doc: str, *, marks: str = "") -> Setting:

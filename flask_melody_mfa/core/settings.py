@@ -201,7 +201,7 @@ class Settings:
     def as_public_dict(self) -> dict[str, Any]:
         """Name → value as JSON can hold it, without keys, tokens and passwords."""
         public = {
-            BY_NAME[name].attribute: _as_json(value)
+            BY_NAME[name].attribute: _as_json(BY_NAME[name].plain(value))
             for name, value in self._values().items()
             if not BY_NAME[name].secret
         }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -20,6 +21,12 @@ Answer = Mapping[str, str]
 
 Kept = Mapping[str, Any]
 """What the server keeps (sealed) between the start and the finish of a flow; JSON-able."""
+
+
+def in_utc(at: Instant) -> str:
+    """A point in time as RFC 3339 has it, to the millisecond."""
+    moment = datetime.fromtimestamp(at / SECOND, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class FactorKind(StrEnum):

@@ -1,6 +1,6 @@
 """What users see and change of their own security: factors, sessions, what happened lately.
 
-Whether the session may change anything (a fresh proof) is asked by the face, with `change_asks`.
+Whether the session may change anything (a fresh proof) is asked by the face.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from flask_melody_mfa.core.types import Account, Event, FactorKind, Instant
 from flask_melody_mfa.flows import addresses, changes, devices, enough, sign_in
 from flask_melody_mfa.flows.challenge import ENROLL, Goal, proofs_from_text
 from flask_melody_mfa.flows.context import Context
-from flask_melody_mfa.flows.sessions import Requirement, Standing
+from flask_melody_mfa.flows.sessions import Standing
 from flask_melody_mfa.store import accounts, challenges, credentials, log, sessions
 from flask_melody_mfa.store.accounts import Holding
 from flask_melody_mfa.store.log import record
@@ -89,11 +89,6 @@ class Overview:
     more_sessions: bool
     events: tuple[EventView, ...]
     holding: Holding = field(repr=False)
-
-
-def change_asks(ctx: Context) -> Requirement:
-    """What every change asks of the session that makes it: a fresh proof at its highest level."""
-    return Requirement(client=ctx.client, max_age=ctx.settings.mfa_fresh_seconds)
 
 
 def overview(ctx: Context, account: Account, *, session_id: str | None = None) -> Overview:

@@ -167,7 +167,6 @@ def listed(
         return rows, clients.secrets_of(session, ids) if ids else {}
 
     rows, by_client = ctx.store.read(work)
-    # What cannot be read is not shown, and does not end the list.
     shown = [*found, *map(opened, rows)][:limit]
     views = [view(ctx, one, by_client.get(one.id, ())) for one in shown if one is not None]
     ids = [*of_code[: limit + 1], *(row.id for row in rows)]

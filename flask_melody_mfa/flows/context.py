@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -34,8 +33,6 @@ __all__ = [
     "Vault",
     "load_vault",
 ]
-
-log = logging.getLogger("flask_melody_mfa")
 
 
 class AddressLimits(Protocol):

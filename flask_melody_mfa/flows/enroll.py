@@ -26,7 +26,7 @@ from flask_melody_mfa.core.types import (
     Proof,
 )
 from flask_melody_mfa.flows import changes, messages, tries
-from flask_melody_mfa.flows.challenge import ENROLL, Challenge, owed, with_proof
+from flask_melody_mfa.flows.challenge import Challenge, owed, with_proof
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.sign_in import Finished, advance
 from flask_melody_mfa.store import accounts, challenges, credentials, statements
@@ -213,4 +213,4 @@ def add(
         accounts.set_must_set_up(session, account.key, sorted(rest))
 
 
-__all__ = ["ENROLL", "choose", "finish", "send", "show", "wanted"]
+__all__ = ["choose", "finish", "send", "show", "wanted"]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flask_melody_mfa.core import gate
+from flask_melody_mfa.core.declared import BY_NAME
 from flask_melody_mfa.core.facts import FACTORS
 from flask_melody_mfa.core.settings import Source
 from flask_melody_mfa.core.types import Account, Method
@@ -60,7 +61,10 @@ def explain(ctx: Context, account: Account, *, method: str = Method.PASSWORD) ->
         step=gate.next_step(ctx.settings, facts),
         reasons=gate.explain(ctx.settings, facts),
         settings={
-            name: (getattr(ctx.settings, name), ctx.settings.source_of(name))
+            name: (
+                BY_NAME[name.upper()].plain(getattr(ctx.settings, name)),
+                ctx.settings.source_of(name),
+            )
             for name in READ_BY_THE_GATE
         },
         facts=facts,

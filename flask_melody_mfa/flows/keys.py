@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from flask_melody_mfa.core.types import FactorKind
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.store.log import record
 from flask_melody_mfa.store.statements import rows_changed
@@ -101,4 +100,4 @@ def batch(ctx: Context, table: Any) -> Callable[[Session], int]:
     return work
 
 
-__all__ = ["FactorKind", "rotate", "status"]
+__all__ = ["rotate", "status"]

@@ -23,7 +23,7 @@ from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.flows.enroll import add
 from flask_melody_mfa.store import accounts, challenges, credentials, recovery_codes, sessions
 from flask_melody_mfa.store.log import record
-from flask_melody_mfa.store.tables import Passkey, SessionRow
+from flask_melody_mfa.store.tables import Passkey
 
 
 def password_changed(ctx: Context, account: Account, *, but: str | None = None) -> None:
@@ -225,12 +225,3 @@ def status(ctx: Context, account: Account) -> dict[str, Any]:
         "failures": from_store.failures,
         "locked_until": locked if locked is not None and locked > ctx.now else None,
     }
-
-
-def end_session(ctx: Context, session_id: str) -> None:
-    """Delete one session row's claim to anything."""
-    ctx.store.run(
-        lambda session: (
-            session.execute(delete(SessionRow).where(SessionRow.id == session_id)) and None
-        )
-    )

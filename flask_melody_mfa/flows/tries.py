@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from flask_melody_mfa.core import limits
 from flask_melody_mfa.core.errors import ChallengeOver, Locked, Throttled, WrongProof
 from flask_melody_mfa.core.types import FACTOR_ORDER, Account, Event, FactorKind
+from flask_melody_mfa.flows.challenge import SIGN_IN, STEP_UP
 from flask_melody_mfa.flows.context import Context
 from flask_melody_mfa.store import accounts, challenges
 from flask_melody_mfa.store.accounts import Holding
@@ -156,10 +157,14 @@ def fail(ctx: Context, account: Account, kind: FactorKind, row: ChallengeRow | N
                 locked = True
                 told = accounts.tell_once(session, key, "locked", ctx.now, limits.NOTICE_PAUSE)
                 events.append(ctx.event("locked", key, seconds=limits.seconds(length), notify=told))
-        elif holding.failures >= limits.FAILING_NOTICE_AT and accounts.tell_once(
-            session, key, "failing", ctx.now, limits.NOTICE_PAUSE
-        ):
-            events.append(ctx.event("proofs_failing", key, factor=kind.value))
+        elif row is not None and row.purpose in (SIGN_IN, STEP_UP):
+            if holding.failures >= limits.FAILING_NOTICE_AT and accounts.tell_once(
+                session, key, "failing", ctx.now, limits.NOTICE_PAUSE
+            ):
+                events.append(ctx.event("proofs_failing", key, factor=kind.value))
+        elif holding.failures == limits.FAILING_NOTICE_AT:
+            # Nobody gave a password, so nobody is told that somebody knows it.
+            events.append(ctx.event("proofs_failing", key, factor=kind.value, notify=False))
         if accounts.disable_factor(session, key, kind, ctx.now, limits.FACTOR_CAP):
             events.append(ctx.event("factor_disabled", key, factor=kind.value))
         if locked:

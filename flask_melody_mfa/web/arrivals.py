@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import after_this_request, g, redirect, request, session, url_for
+from flask import after_this_request, g, redirect, request, url_for
 from flask_login import login_user
 from werkzeug.wrappers import Response as BaseResponse
 
@@ -277,8 +277,3 @@ def sign_in_now(
             raise Forbidden
         return answers.to_login(target, words.ERRORS["forbidden"])
     return answers.go_to(target or "/") if is_call else redirect(target or "/", 303)
-
-
-def forget_session() -> None:
-    """Drop our key from the browser's session."""
-    session.pop(door.KEY, None)

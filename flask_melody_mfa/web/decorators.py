@@ -11,7 +11,6 @@ from typing import Any, TypeVar, overload
 
 from flask import Flask, redirect, request, url_for
 from flask_login import current_user
-from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core import gate
 from flask_melody_mfa.core.errors import (
@@ -269,6 +268,3 @@ def mfa_status() -> Status:
         client=seen.client,
         level=gate.level_of(standing.levels),
     )
-
-
-Answer = BaseResponse

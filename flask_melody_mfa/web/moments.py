@@ -11,12 +11,6 @@ from babel.dates import format_date, format_time
 from flask_melody_mfa.core.types import SECOND, Instant
 
 
-def in_utc(at: Instant) -> str:
-    """A point in time as RFC 3339 has it, to the millisecond."""
-    moment = datetime.fromtimestamp(at / SECOND, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 @dataclass(frozen=True, slots=True)
 class Moment:
     """A time for a `<time>` element: `iso` for programs, `text` for people."""

@@ -19,8 +19,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from flask_melody_mfa.core.types import Instant
-from flask_melody_mfa.web.moments import in_utc
+from flask_melody_mfa.core.types import Instant, in_utc
 
 PLAIN = r"^[^\x00-\x1f\x7f]+$"
 _WHOLE = re.compile(r"[0-9]{1,9}", re.ASCII)

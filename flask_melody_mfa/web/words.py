@@ -17,7 +17,6 @@ from flask_melody_mfa.web import door
 
 DOMAIN = "flask_melody_mfa"
 CATALOGUES = Path(__file__).parent.parent / "translations"
-SHIPPED = ("en", "fr", "zh_Hans")
 
 
 def mfa_lazy(message: str) -> str:

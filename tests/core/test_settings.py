@@ -377,7 +377,10 @@ def test_nothing_secret_is_shown() -> None:
     assert "canary" not in repr(public)
     assert public["mfa_rate_limit_storage_uri"] == "redis://cache:6379/0"
     assert public["enforce_one_mfa_enrollment"] == ["otp", "email"]
+    assert public["mfa_required_from"] is None
     assert "mfa_secret_keys" not in public
+    day = load(MFA_REQUIRED_FROM="2027-01-01").as_public_dict()["mfa_required_from"]
+    assert day == "2027-01-01T00:00:00.000Z"
     bad = problems(
         MFA_SECRET_KEYS="canary",
         MFA_BASE_URL="https://u:canary@example.org",

@@ -563,6 +563,17 @@ def test_wrong_codes_here_and_on_the_pages_are_one_budget_and_lock_both(
     assert "unlocked" in host.events(ada)
 
 
+def test_wrong_codes_of_a_backend_are_recorded_and_tell_nobody_of_a_known_password(
+    host: Host, backend: Backend, ada: int
+) -> None:
+    host.enroll(ada, "otp")
+    wrong = {"factor": "otp", "code": "000000"}
+    for _ in range(4):
+        backend.post(f"/users/{ada}/verify", wrong, 401)
+    assert host.events(ada).count("proofs_failing") == 1
+    assert [mail.subject for mail in host.mails() if "Wrong codes" in mail.subject] == []
+
+
 @pytest.mark.check("L13")
 def test_a_disabled_factor_is_not_verified(host: Host, backend: Backend, ada: int) -> None:
     host.enroll(ada, "otp")

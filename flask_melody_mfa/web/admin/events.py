@@ -12,13 +12,14 @@ from flask import current_app, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
 
 from flask_melody_mfa.core.errors import NotFound
+from flask_melody_mfa.core.types import in_utc
 from flask_melody_mfa.flows import events
 from flask_melody_mfa.flows.events import Recorded
 from flask_melody_mfa.signals import BY_NAME
 from flask_melody_mfa.web import answers, cursors
 from flask_melody_mfa.web.admin import rows
 from flask_melody_mfa.web.admin.door import Admin
-from flask_melody_mfa.web.moments import Moments, in_utc
+from flask_melody_mfa.web.moments import Moments
 from flask_melody_mfa.web.pages import common
 
 PAGE = 50

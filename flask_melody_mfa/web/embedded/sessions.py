@@ -56,7 +56,7 @@ def create(call: Call) -> shapes.Where:
     if body.purpose == flow.MANAGE:
         identify = state().hooks.identify_token
         if identify is not None:
-            user = identify(request)
+            user = state().ask("identify_token", identify, request)
             if user is None:
                 raise NotAuthenticated
             account = state().describe(user)
@@ -163,7 +163,7 @@ def complete(call: Call) -> shapes.Completed:
     issued: Any = None
     if issue is not None:
         proven = {proof.kind.value: proof.at for proof in standing.proofs if proof.is_own}
-        issued = issue(user, here.ctx.client, proven)
+        issued = app.ask("issue_token", issue, user, here.ctx.client, proven)
         flow.close_session(here.ctx, token)
     else:
         arrivals.arrive_satisfied(user, token)

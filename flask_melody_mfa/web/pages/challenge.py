@@ -11,7 +11,6 @@ from flask_melody_mfa.core import codes, gate, recovery_codes
 from flask_melody_mfa.core.errors import (
     ChallengeOver,
     InvalidRequest,
-    MfaError,
     NotAuthenticated,
     NotDelivered,
     Throttled,
@@ -24,8 +23,6 @@ from flask_melody_mfa.web import answers, device_cookie, door, guard, words
 from flask_melody_mfa.web.pages import common, leaving, password, steps
 from flask_melody_mfa.web.seen import At, Seen
 from flask_melody_mfa.web.state import context, state
-
-SENT = words.mfa_lazy("We have sent you a code.")
 
 
 def start() -> BaseResponse:
@@ -292,6 +289,3 @@ def blueprint() -> Blueprint:
                 methods=["POST"],
             )
     return pages
-
-
-__all__ = ["MfaError", "blueprint", "state"]
