@@ -56,7 +56,11 @@ def fernleaf(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://localhost:{port}"
     finally:
         running.send_signal(signal.SIGINT)
-        running.wait(60)
+        try:
+            running.wait(20)
+        except subprocess.TimeoutExpired:  # a shell's background job is born deaf to Ctrl+C
+            running.terminate()
+            running.wait(20)
         running.stdout.close()
 
 
